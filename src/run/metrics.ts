@@ -1,0 +1,81 @@
+// What one step, one evaluation and one whole run measured. Types only: the loop computes them, the store keeps them,
+// screens draw them. Means are over the rollouts of the step unless a comment says otherwise; times are in seconds.
+
+/** Mean and maximum of a quantity. */
+export interface MeanMax {
+  readonly mean: number;
+  readonly max: number;
+}
+
+/** Live native objects and bytes after the step, as `counters()` of the engine reports them. */
+export interface NativeCounters {
+  readonly devices: number;
+  readonly policies: number;
+  readonly caches: number;
+  readonly trainers: number;
+  readonly cpuBytes: number;
+  readonly cpuPeakBytes: number;
+  readonly deviceBytes: number;
+  readonly devicePeakBytes: number;
+}
+
+/** A phase's tokens, the seconds it took, and their quotient (0 when the phase did not run). */
+export interface Throughput {
+  readonly tokens: number;
+  readonly seconds: number;
+  readonly tokensPerSecond: number;
+}
+
+export interface StepMetrics {
+  readonly step: number; // from 1, over the whole run
+  readonly stage: string; // "stage1"
+  readonly stageStep: number; // from 1, within the stage
+  readonly shots: number;
+
+  readonly reward: number;
+  readonly rewardStd: number;
+  readonly components: Readonly<Record<string, number>>; // mean of each reward component
+  readonly em: number;
+  readonly validFormat: number;
+  readonly toolCalls: number;
+  readonly toolFailures: number; // failed calls of the step, a count
+
+  readonly numRollouts: number;
+  readonly numGroups: number;
+  readonly zeroVarianceGroups: number; // groups of equal reward, skipped by the update
+  readonly finishReasons: Readonly<Record<string, number>>; // counts by FinishReason
+  readonly finishTurns: readonly number[]; // entry i: rollouts that ended in turn i + 1
+  readonly promptTokens: MeanMax;
+  readonly responseTokens: MeanMax; // policy and observation
+  readonly policyTokens: MeanMax; // sampled, hence trained
+
+  readonly entropy: number; // nats, mean over sampled tokens
+  readonly loss: number;
+  readonly kl: number; // to the reference, mean over sampled tokens; 0 without a reference
+  readonly clipShare: number; // of sampled tokens
+  readonly gradNorm: number; // before clipping; of the step's last update
+  readonly learningRate: number;
+  readonly updates: number;
+  readonly logprobDifference: MeanMax; // |sampler - trainer| over sampled tokens
+
+  readonly prefill: Throughput;
+  readonly decode: Throughput;
+  readonly update: Throughput; // tokens counted as separate rows
+  readonly decodeOccupancy: number; // mean sequences in a decode batch
+  readonly trieRatio: number; // row tokens / distinct tokens; 1 = nothing shared
+  readonly seconds: number; // of the whole step, rollouts, tools and update
+  readonly native: NativeCounters;
+}
+
+/** One evaluation: a policy at a stage's end, at one number of shots. */
+export interface Evaluation {
+  readonly stage: string; // "base" before the first stage, else the stage that has just ended
+  readonly step: number; // steps done when it was made
+  readonly shots: number;
+  readonly numSamples: number;
+  readonly em: number;
+  readonly emByHops: Readonly<Record<string, number>>; // "1" and "2" where tasks say their hops, else empty
+  readonly validFormat: number;
+  readonly toolCalls: number;
+  readonly seconds: number;
+}
