@@ -20,6 +20,16 @@ export interface RunStart {
   readonly stages: readonly StagePlan[]; // those that this call will run
   readonly evalShots: readonly number[];
   readonly facts: readonly string[]; // derived numbers worth a line: "16 prompts x 8 samples = 128 rollouts a step"
+  readonly past: RunPast;
+}
+/** What a run that is continued already has; empty lists for a new run. `RunStore.past()` reads it. */
+export interface RunPast {
+  readonly steps: readonly StepMetrics[];
+  readonly evaluations: readonly PastEvaluation[];
+}
+export interface PastEvaluation {
+  readonly evaluation: Evaluation;
+  readonly samples: readonly Sample[];
 }
 export interface EvalPlan {
   readonly stage: string;
@@ -46,6 +56,8 @@ export interface RunObserver {
   onEvalStart?(plan: EvalPlan): void;
   /** `samples` in the order of the tasks, which is the same for every evaluation of a run. */
   onEval?(evaluation: Evaluation, samples: readonly Sample[]): void;
+  /** A rollout that a person should see, such as the one the contract check looked at. */
+  onSample?(title: string, sample: Sample): void;
   onMessage?(message: RunMessage): void;
   onEnd?(end: RunEnd): void;
 }
@@ -58,6 +70,7 @@ export function observeAll(observers: readonly RunObserver[]): Required<RunObser
     onStep: (metrics) => observers.forEach((observer) => observer.onStep?.(metrics)),
     onEvalStart: (plan) => observers.forEach((observer) => observer.onEvalStart?.(plan)),
     onEval: (evaluation, samples) => observers.forEach((observer) => observer.onEval?.(evaluation, samples)),
+    onSample: (title, sample) => observers.forEach((observer) => observer.onSample?.(title, sample)),
     onMessage: (message) => observers.forEach((observer) => observer.onMessage?.(message)),
     onEnd: (end) => observers.forEach((observer) => observer.onEnd?.(end)),
   };
