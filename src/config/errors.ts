@@ -1,5 +1,5 @@
-// The one error class meant for the person at the terminal, and "did you mean". Not for our own bugs: those throw Error.
-// The program prints a UserError as one line: `icrl: <what> (<where>) - <hint>`.
+// The one error class meant for the person at the terminal, and "did you mean". Not for our own
+// bugs: those throw Error. A UserError is printed as one line: `icrl: <what> (<where>) - <hint>`.
 
 export interface UserErrorDetails {
   /** A place a person can go to: `recipe.yaml:12:3`, `--set train.learning_rate`. */
@@ -31,13 +31,21 @@ export class UserError extends Error {
   }
 }
 
-/** The candidate nearest to `word`, or undefined where none is near: at most a third of its letters differ (at least 1). */
+/** The candidate nearest to `word`, or undefined where more than a third of the letters differ. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const near = candidates
-    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3)))
+    .map((candidate) => ({ candidate, distance: distanceIgnoringCase(word, candidate) }))
+    .filter(({ candidate, distance }) => distance <= tolerance(word, candidate))
     .toSorted((a, b) => a.distance - b.distance);
   return near[0]?.candidate;
+}
+
+function tolerance(word: string, candidate: string): number {
+  return Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
+}
+
+function distanceIgnoringCase(a: string, b: string): number {
+  return editDistance(a.toLowerCase(), b.toLowerCase());
 }
 
 /** `did you mean "x"?`, or the list of what exists. */
@@ -57,7 +65,14 @@ function editDistance(a: string, b: string): number {
   return rows[a.length]![b.length]!;
 }
 
-function cell(rows: number[][], row: number[], a: string, b: string, i: number, j: number): number {
+function cell(
+  rows: number[][],
+  row: number[],
+  a: string,
+  b: string,
+  i: number,
+  j: number,
+): number {
   const above = rows[i - 1]!;
   const substitution = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
   const best = Math.min(above[j]! + 1, row[j - 1]! + 1, substitution);

@@ -1,0 +1,237 @@
+// The recipe: everything a run is made of, as data. The schema refuses unknown keys and wrong
+// combinations; its defaults are the paper's (arXiv 2603.08068), where it gives one. Not here:
+// reading files and pointing at lines (load.ts). Keys are snake_case here and in YAML.
+
+import { z } from "zod";
+
+const count = z.int().positive();
+const share = z.number().min(0).max(1);
+
+const policy = z.strictObject({
+  /** `nano` is the policy inside the executable; else a Hugging Face model folder. */
+  model: z.string().min(1).default("nano"),
+  device: z.enum(["cpu", "cuda"]).default("cpu"),
+  dtype: z.enum(["f32", "bf16"]).default("f32"),
+  /** Memory for keys and values of the rollouts in flight, in tokens. */
+  cache_tokens: count.default(65536),
+  page_tokens: count.default(16),
+});
+
+const data = z.strictObject({
+  /** `almanac` is the generated world inside the executable, split by entity. */
+  source: z.enum(["almanac"]).default("almanac"),
+});
+
+const search = z.strictObject({
+  top_k: count.default(3),
+  /** A longer observation is cut inside and closed. */
+  max_observation_tokens: count.default(500),
+  deadline_ms: count.default(5000),
+  retries: z.int().min(0).default(2),
+});
+
+const prompt = z.strictObject({
+  /** The paragraph at the top of each prompt; absent: the policy's own. */
+  instruction: z.string().min(1).optional(),
+});
+
+const reward = z.strictObject({
+  profile: z.string().min(1).default("icrl"),
+});
+
+const rollout = z.strictObject({
+  prompts_per_step: count.default(64),
+  samples_per_prompt: count.default(8),
+  temperature: z.number().positive().default(1),
+  top_p: z.number().positive().max(1).default(1),
+  max_calls: z.int().min(0).default(6),
+  max_turn_tokens: count.default(2048),
+  /** Sampled tokens of a whole rollout, over all turns. */
+  max_new_tokens: count.default(8192),
+  /** Prompt, sampled tokens and observations together. */
+  context: count.default(16384),
+  /** A rollout ends where its text holds one of these. */
+  stop: z.array(z.string().min(1)).default([]),
+});
+
+const objective = z.strictObject({
+  clip_low: share.default(0.2),
+  clip_high: z.number().min(0).default(0.2),
+  kl: z
+    .strictObject({
+      kind: z.enum(["k1", "k2", "k3"]).default("k3"),
+      coefficient: z.number().min(0).default(0.001),
+    })
+    .prefault({}),
+  /** What a token's weight is: see train/objective. */
+  reduction: z
+    .enum(["token_mean", "sequence_mean", "sequence_sum_over_max"])
+    .default("token_mean"),
+  /** Coefficient of the entropy bonus. */
+  entropy: z.number().min(0).default(0),
+});
+
+const warmup = z
+  .strictObject({ steps: z.int().min(0).optional(), share: share.optional() })
+  .check((context) => {
+    const { steps, share: part } = context.value;
+    if ((steps === undefined) !== (part === undefined)) return;
+    refuse(context, [], "warmup wants either steps or share (of the steps of its stage), not both");
+  });
+
+const train = z.strictObject({
+  learning_rate: z.number().positive().default(1e-6),
+  betas: z.tuple([share, share]).default([0.9, 0.999]),
+  eps: z.number().positive().default(1e-8),
+  weight_decay: z.number().min(0).default(0.01),
+  /** Gradients are scaled down to this global norm. */
+  max_grad_norm: z.number().positive().default(1),
+  warmup: warmup.default({ share: 0.1 }),
+  /** The rollouts of a step are split into this many updates, group by group. */
+  updates_per_step: count.default(1),
+  objective: objective.prefault({}),
+  advantage: z
+    .strictObject({ std: z.boolean().default(true), eps: z.number().positive().default(1e-6) })
+    .prefault({}),
+  /** Distinct tokens of a micro-batch; it is halved when memory runs out. */
+  max_batch_tokens: count.default(16384),
+  /** Recompute each layer in the backward instead of keeping its activations. */
+  recompute: z.enum(["nothing", "layers"]).default("nothing"),
+  /** The run stops when sampler and trainer disagree on a token's logprob by more than this. */
+  logprob_gate: z
+    .strictObject({
+      mean: z.number().positive().default(0.005),
+      max: z.number().positive().default(0.5),
+    })
+    .prefault({}),
+});
+
+const gate = z.strictObject({
+  /** EM without demonstrations that the policy needs before this stage. */
+  zero_shot_em: share,
+  /** More steps of the stage before, at most, to get there. */
+  max_extra_steps: z.int().min(0).default(20),
+  /** Steps between two looks. */
+  every: count.default(5),
+  /** Training questions of a look. */
+  questions: count.default(100),
+});
+
+const stage = z.strictObject({
+  shots: z.int().min(0),
+  steps: count,
+  /** Ids of the demonstrations, in the order shown; absent: the first `shots` of the source. */
+  demos: z.array(z.string().min(1)).optional(),
+  /** The learning rate falls linearly over the stage to this share of it. */
+  decay_to: share.default(1),
+  gate: gate.optional(),
+});
+
+/** What a stage takes over from the one before besides the policy. The defaults start afresh. */
+const carry = z.strictObject({
+  /** AdamW's moments and step count. */
+  optimizer: z.boolean().default(false),
+  /** true: the KL anchor stays what the run began with; false: it moves to each stage's start. */
+  reference: z.boolean().default(false),
+  /** true: warm up once, in the first stage. */
+  warmup: z.boolean().default(false),
+});
+
+const evaluation = z.strictObject({
+  /** Held-out questions, the same at every evaluation. */
+  limit: count.default(500),
+  shots: z.array(z.int().min(0)).min(1).default([0]),
+  temperature: z.number().min(0).default(1),
+});
+
+export const recipeSchema = z
+  .strictObject({
+    name: z.string().regex(/^[\w.-]+$/, "a name of letters, digits, '.', '_' and '-'"),
+    description: z.string().default(""),
+    seed: z.int().min(0).max(0xffff_ffff).default(1),
+    policy: policy.prefault({}),
+    data: data.prefault({}),
+    /** The tag profile: how the policy writes thoughts, calls and answers. */
+    tags: z.string().min(1).default("icrl"),
+    prompt: prompt.prefault({}),
+    tool: z.strictObject({ search: search.prefault({}) }).prefault({}),
+    reward: reward.prefault({}),
+    rollout: rollout.prefault({}),
+    train: train.prefault({}),
+    stages: z
+      .array(stage)
+      .min(1)
+      .default([3, 2, 0].map((shots) => ({ shots, steps: 50, decay_to: 1 }))),
+    carry: carry.prefault({}),
+    eval: evaluation.prefault({}),
+  })
+  .check(refuseWrongCombinations);
+
+export type Recipe = z.output<typeof recipeSchema>;
+export type StageRecipe = Recipe["stages"][number];
+export type GateRecipe = NonNullable<StageRecipe["gate"]>;
+
+type Path = (string | number)[];
+interface Refinement<T> {
+  readonly value: T;
+  readonly issues: z.core.$ZodRawIssue[];
+}
+
+/** Each of these runs, and is wrong: the reason is the message. */
+function refuseWrongCombinations(context: Refinement<Recipe>): void {
+  const recipe = context.value;
+  if (recipe.rollout.top_p < 1) {
+    const why = "sampling would be truncated while logprobs are not, which biases the ratio";
+    refuse(context, ["rollout", "top_p"], `top_p below 1 is refused in training: ${why}`);
+  }
+  refuseWrongRollout(context, recipe);
+  refuseWrongUpdate(context, recipe);
+  recipe.stages.forEach((each, index) => refuseWrongStage(context, each, index));
+}
+
+function refuseWrongRollout(context: Refinement<Recipe>, { rollout }: Recipe): void {
+  const { context: limit, max_new_tokens, max_turn_tokens, samples_per_prompt } = rollout;
+  if (samples_per_prompt < 2) {
+    const why = "an advantage compares the samples of one prompt";
+    refuse(context, ["rollout", "samples_per_prompt"], `at least 2 samples a prompt: ${why}`);
+  }
+  if (max_new_tokens >= limit) {
+    const why = `max_new_tokens ${max_new_tokens} leaves no room for a prompt`;
+    refuse(context, ["rollout", "context"], `a context of ${limit} is too small: ${why}`);
+  }
+  if (max_turn_tokens > max_new_tokens) {
+    const why = `above max_new_tokens ${max_new_tokens}, so it would never be reached`;
+    refuse(context, ["rollout", "max_turn_tokens"], `max_turn_tokens ${max_turn_tokens} is ${why}`);
+  }
+}
+
+function refuseWrongUpdate(context: Refinement<Recipe>, recipe: Recipe): void {
+  const { updates_per_step: updates } = recipe.train;
+  const prompts = recipe.rollout.prompts_per_step;
+  if (updates > prompts) {
+    const why = `a group is never split, and a step has ${prompts}`;
+    refuse(context, ["train", "updates_per_step"], `${updates} updates a step: ${why}`);
+  }
+  if (recipe.policy.dtype === "bf16" && recipe.policy.device === "cpu") {
+    refuse(context, ["policy", "dtype"], "bf16 is for cuda; a CPU computes in f32");
+  }
+}
+
+function refuseWrongStage(context: Refinement<Recipe>, stage: StageRecipe, index: number): void {
+  const at: Path = ["stages", index];
+  const named = stage.demos?.length;
+  if (named !== undefined && named < stage.shots) {
+    refuse(context, [...at, "demos"], `${named} demos named for ${stage.shots} shots`);
+  }
+  if (new Set(stage.demos).size !== (named ?? 0)) {
+    refuse(context, [...at, "demos"], "a demonstration is named twice");
+  }
+  if (index === 0 && stage.gate !== undefined) {
+    const why = "no stage comes before it that could train on";
+    refuse(context, [...at, "gate"], `the first stage can have no gate: ${why}`);
+  }
+}
+
+function refuse<T>(context: Refinement<T>, path: Path, message: string): void {
+  context.issues.push({ code: "custom", input: context.value, path, message });
+}
