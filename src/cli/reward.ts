@@ -1,4 +1,5 @@
-// `icrl reward`: scores responses from a file, without a policy. One JSON object a line in, the same with its reward out.
+// `icrl reward`: scores responses from a file, without a policy. One JSON object a line in, the
+// same with its reward out.
 
 import type { Command } from "commander";
 import * as z from "zod";
@@ -52,7 +53,9 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** The rows of a JSONL text; empty lines are skipped. The first bad line is an error that names it. */
+/**
+ * The rows of a JSONL text; empty lines are skipped. The first bad line is an error that names it.
+ */
 export function parseRows(text: string, file: string): readonly RewardRow[] {
   const lines = text.replace(/^\uFEFF/, "").split("\n");
   return lines.flatMap((line, index) =>

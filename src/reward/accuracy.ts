@@ -1,6 +1,9 @@
-// Is the answer right? Exact match after SQuAD's normalisation (Rajpurkar et al. 2016). No partial credit here.
+// Is the answer right? Exact match after SQuAD's normalisation (Rajpurkar et al. 2016). No partial
+// credit here.
 
-/** What counts as right. `em_or_all_golds`: also an answer that contains every one of several golds. */
+/**
+ * What counts as right. `em_or_all_golds`: also an answer that contains every one of several golds.
+ */
 export type AccuracyKind = "em" | "em_or_all_golds";
 
 const asciiPunctuation = /[!-/:-@[-`{-~]/g;
@@ -16,7 +19,10 @@ export function normaliseAnswer(text: string): string {
     .join(" ");
 }
 
-/** The normal form, or the plain text where nothing is left of it ("+" and "The" are then still told apart). */
+/**
+ * The normal form, or the plain text where nothing is left of it ("+" and "The" are then still told
+ * apart).
+ */
 function comparable(text: string): string {
   return normaliseAnswer(text) || text.trim().toLowerCase();
 }

@@ -1,5 +1,6 @@
-// How far a text keeps to the protocol: 1 minus a penalty for each fault, clamped to [0, 1] (In-Context RL for tool use,
-// arXiv 2603.08068; the counting rules are those of its released code). Which text is judged is the profile's choice.
+// How far a text keeps to the protocol: 1 minus a penalty for each fault, clamped to [0, 1]
+// (In-Context RL for tool use, arXiv 2603.08068; the counting rules are those of its released
+// code). Which text is judged is the profile's choice.
 
 import { countOf, lastAnswer, type TagPair, type TagProfile } from "./tags.ts";
 
@@ -43,7 +44,10 @@ export function formatScore(charged: Penalties): number {
   return Math.min(1, Math.max(0, 1 - sum));
 }
 
-/** Strict and binary: no fault, exactly one answer, only white space after it, no observation tag by the policy. */
+/**
+ * Strict and binary: no fault, exactly one answer, only white space after it, no observation tag by
+ * the policy.
+ */
 export function isValidFormat(tags: TagProfile, policyText: string): boolean {
   if (Object.values(findFaults(tags, policyText)).includes(true)) return false;
   const observation = countPair(tags.observation, policyText);

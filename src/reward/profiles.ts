@@ -33,7 +33,10 @@ const icrl: RewardProfile = {
   penalties,
 };
 
-/** As the paper's released code: the prompt's own tags are counted too, so a tag missing in the response costs nothing. */
+/**
+ * As the paper's released code: the prompt's own tags are counted too, so a tag missing in the
+ * response costs nothing.
+ */
 const icrlOfficial: RewardProfile = {
   ...icrl,
   name: "icrl-official",

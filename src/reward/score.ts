@@ -1,5 +1,5 @@
-// The reward of one rollout from its texts: a pure function of a profile, with every component kept. Only what the policy
-// wrote itself can earn accuracy; a tool's output never does.
+// The reward of one rollout from its texts: a pure function of a profile, with every component
+// kept. Only what the policy wrote itself can earn accuracy; a tool's output never does.
 
 import type { Reward } from "../types.ts";
 import { isAccurate } from "./accuracy.ts";
@@ -15,8 +15,8 @@ export interface ScoredText {
 }
 
 /**
- * Components: `em` (0 or 1), `format` (0..1), `valid_format` (0 or 1, not paid), and each penalty under its fault's name,
- * as charged (0 where the fault is absent).
+ * Components: `em` (0 or 1), `format` (0..1), `valid_format` (0 or 1, not paid), and each penalty
+ * under its fault's name, as charged (0 where the fault is absent).
  */
 export function scoreRollout(profile: RewardProfile, tags: TagProfile, text: ScoredText): Reward {
   const answer = lastAnswer(tags, text.policyText);
@@ -31,7 +31,9 @@ export function scoreRollout(profile: RewardProfile, tags: TagProfile, text: Sco
   };
 }
 
-/** Scores a response whose token roles are not known: its observations are recognised by their tags. */
+/**
+ * Scores a response whose token roles are not known: its observations are recognised by their tags.
+ */
 export function scoreResponse(
   profile: RewardProfile,
   tags: TagProfile,

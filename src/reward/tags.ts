@@ -1,6 +1,6 @@
-// The tag grammar of a protocol, as data, and the pure functions that read text by it: where generation stops, what a
-// turn asked for, what the answer is, which text is a tool's. Case is ignored everywhere. Not here: points for any of it
-// (format.ts), tokens, calling tools.
+// The tag grammar of a protocol, as data, and the pure functions that read text by it: where
+// generation stops, what a turn asked for, what the answer is, which text is a tool's. Case is
+// ignored everywhere. Not here: points for any of it (format.ts), tokens, calling tools.
 
 import { suggestion, UserError } from "../config/errors.ts";
 
@@ -9,7 +9,10 @@ export interface TagPair {
   readonly close: string;
 }
 export type StopKind = "call" | "answer";
-/** A text that ends the policy's turn, and what it means. Usually the closing tag of a pair, but it need not be. */
+/**
+ * A text that ends the policy's turn, and what it means. Usually the closing tag of a pair, but it
+ * need not be.
+ */
 export interface Stop {
   readonly kind: StopKind;
   readonly text: string;
@@ -68,7 +71,10 @@ export function findStop(tags: TagProfile, text: string, from = 0): StopMatch | 
   return first;
 }
 
-/** What the policy's text of one turn asks for. A call whose opening tag is missing is `invalid_call`. */
+/**
+ * What the policy's text of one turn asks for. A call whose opening tag is missing is
+ * `invalid_call`.
+ */
 export type ParsedTurn =
   | { readonly kind: "call"; readonly input: string }
   | { readonly kind: "invalid_call" }
@@ -106,8 +112,9 @@ export function countOf(needle: string, text: string): number {
 }
 
 /**
- * The policy's own part of a response whose token roles are not known: observations are cut out. Only a complete
- * observation right after a stopped call came from a tool; any other observation tag was written by the policy, and stays.
+ * The policy's own part of a response whose token roles are not known: observations are cut out.
+ * Only a complete observation right after a stopped call came from a tool; any other observation
+ * tag was written by the policy, and stays.
  */
 export function ownText(tags: TagProfile, response: string): string {
   const calls = tags.stops.filter((stop) => stop.kind === "call").map((stop) => escape(stop.text));
@@ -118,7 +125,10 @@ export function ownText(tags: TagProfile, response: string): string {
 
 const escape = (literal: string): string => literal.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** indexOf that ignores case and keeps indices of `text` (lower-casing a text can change its length). */
+/**
+ * indexOf that ignores case and keeps indices of `text` (lower-casing a text can change its
+ * length).
+ */
 function indexIn(text: string, needle: string, from: number): number {
   const pattern = new RegExp(escape(needle), "gi");
   pattern.lastIndex = from;

@@ -16,8 +16,9 @@ function score(profile: string, response: string) {
   return scoreResponse(rewardProfile(profile), tags, { prompt, response, golds });
 }
 
-// Rewards are .8 EM + .2 format. Format is 1 - (no answer .5, unbalanced answer .2, no think .15, unbalanced think .1,
-// no search .1, empty answer .2); in `icrl-official` the prompt's tags are counted too.
+// Rewards are .8 EM + .2 format. Format is 1 - (no answer .5, unbalanced answer .2, no think .15,
+// unbalanced think .1, no search .1, empty answer .2); in `icrl-official` the prompt's tags are
+// counted too.
 describe("reward vectors", () => {
   const vectors: readonly (readonly [string, string, number, number])[] = [
     ["empty", "", 0.2, 0],
