@@ -1,5 +1,6 @@
-// What one step, one evaluation and one whole run measured. Types only: the loop computes them, the store keeps them,
-// screens draw them. Means are over the rollouts of the step unless a comment says otherwise; times are in seconds.
+// What one step, one evaluation and one whole run measured. Types only: the loop computes them, the
+// store keeps them, screens draw them. Means are over the rollouts of the step unless a comment
+// says otherwise; times are in seconds.
 
 /** Mean and maximum of a quantity. */
 export interface MeanMax {
@@ -74,7 +75,7 @@ export interface Evaluation {
   readonly shots: number;
   readonly numSamples: number;
   readonly em: number;
-  readonly emByHops: Readonly<Record<string, number>>; // "1" and "2" where tasks say their hops, else empty
+  readonly emByHops: Readonly<Record<string, number>>; // "1", "2"; empty where tasks do not say
   readonly validFormat: number;
   readonly toolCalls: number;
   readonly seconds: number;

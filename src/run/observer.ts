@@ -1,5 +1,6 @@
-// The seam between the training loop and everything that watches it: screens, `--json` lines, the event log. The loop
-// calls these and never prints; observers never change what the loop does. A call returns before the loop goes on.
+// The seam between the training loop and everything that watches it: screens, `--json` lines, the
+// event log. The loop calls these and never prints; observers never change what the loop does. A
+// call returns before the loop goes on.
 
 import type { Sample } from "../types.ts";
 import type { Evaluation, StepMetrics } from "./metrics.ts";
@@ -19,17 +20,19 @@ export interface RunStart {
   readonly seed: number;
   readonly stages: readonly StagePlan[]; // those that this call will run
   readonly evalShots: readonly number[];
-  readonly facts: readonly string[]; // derived numbers worth a line: "16 prompts x 8 samples = 128 rollouts a step"
+  readonly facts: readonly string[]; // derived numbers: "16 prompts x 8 samples = 128 rollouts"
   readonly past: RunPast;
 }
-/** What a run that is continued already has; empty lists for a new run. `RunStore.past()` reads it. */
+/**
+ * What a run that is continued already has; empty lists for a new run. `RunStore.past()` reads it.
+ */
 export interface RunPast {
   readonly steps: readonly StepMetrics[];
   readonly evaluations: readonly PastEvaluation[];
 }
 export interface PastEvaluation {
   readonly evaluation: Evaluation;
-  readonly samples: readonly Sample[];
+  readonly samples: readonly Sample[]; // may be empty where the shots are not the fewest
 }
 export interface EvalPlan {
   readonly stage: string;
@@ -69,8 +72,10 @@ export function observeAll(observers: readonly RunObserver[]): Required<RunObser
     onStageStart: (stage) => observers.forEach((observer) => observer.onStageStart?.(stage)),
     onStep: (metrics) => observers.forEach((observer) => observer.onStep?.(metrics)),
     onEvalStart: (plan) => observers.forEach((observer) => observer.onEvalStart?.(plan)),
-    onEval: (evaluation, samples) => observers.forEach((observer) => observer.onEval?.(evaluation, samples)),
-    onSample: (title, sample) => observers.forEach((observer) => observer.onSample?.(title, sample)),
+    onEval: (evaluation, samples) =>
+      observers.forEach((observer) => observer.onEval?.(evaluation, samples)),
+    onSample: (title, sample) =>
+      observers.forEach((observer) => observer.onSample?.(title, sample)),
     onMessage: (message) => observers.forEach((observer) => observer.onMessage?.(message)),
     onEnd: (end) => observers.forEach((observer) => observer.onEnd?.(end)),
   };
