@@ -65,14 +65,7 @@ function editDistance(a: string, b: string): number {
   return rows[a.length]![b.length]!;
 }
 
-function cell(
-  rows: number[][],
-  row: number[],
-  a: string,
-  b: string,
-  i: number,
-  j: number,
-): number {
+function cell(rows: number[][], row: number[], a: string, b: string, i: number, j: number): number {
   const above = rows[i - 1]!;
   const substitution = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
   const best = Math.min(above[j]! + 1, row[j - 1]! + 1, substitution);

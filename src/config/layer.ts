@@ -63,12 +63,7 @@ export function isMap(value: unknown): value is Record<string, unknown> {
 }
 
 /** A copy of `base` with the value at the path. Missing maps are made; list entries must exist. */
-function withValue(
-  base: unknown,
-  path: readonly string[],
-  value: unknown,
-  where: string,
-): unknown {
+function withValue(base: unknown, path: readonly string[], value: unknown, where: string): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return value;
   if (!Array.isArray(base)) {

@@ -64,9 +64,7 @@ const objective = z.strictObject({
     })
     .prefault({}),
   /** What a token's weight is: see train/objective. */
-  reduction: z
-    .enum(["token_mean", "sequence_mean", "sequence_sum_over_max"])
-    .default("token_mean"),
+  reduction: z.enum(["token_mean", "sequence_mean", "sequence_sum_over_max"]).default("token_mean"),
   /** Coefficient of the entropy bonus. */
   entropy: z.number().min(0).default(0),
 });

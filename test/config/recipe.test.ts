@@ -37,11 +37,7 @@ describe("a recipe file with a mistake names line, column and what was meant", (
       'unknown key "train.objective.foo" (x.yaml:4:5) - ' +
         "known: clip_low, clip_high, kl, reduction, entropy",
     ],
-    [
-      "wrong type",
-      "name: x\nseed: one\n",
-      "seed: expected number, received string (x.yaml:2:1)",
-    ],
+    ["wrong type", "name: x\nseed: one\n", "seed: expected number, received string (x.yaml:2:1)"],
     [
       "wrong option",
       "name: x\ntrain:\n  objective: { reduction: token_maen }\n",

@@ -1,0 +1,53 @@
+import { describe, expect, test } from "bun:test";
+import {
+  chooseDemonstrations,
+  demonstrationsForShots,
+} from "../../src/curriculum/demonstrations.ts";
+import { TaskOrder } from "../../src/curriculum/task-order.ts";
+import type { Demonstration } from "../../src/types.ts";
+
+describe("task order", () => {
+  test("each epoch asks every task once, in an order of its own", () => {
+    const order = new TaskOrder(10, 7);
+    const epochs = [order.next(10), order.next(10)];
+    for (const epoch of epochs) {
+      expect(epoch.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+    expect(epochs[0]).not.toEqual(epochs[1]!);
+  });
+
+  test("a restored order goes on where it was saved, across an epoch's end", () => {
+    const whole = new TaskOrder(10, 7).next(25);
+    const first = new TaskOrder(10, 7);
+    const head = first.next(8);
+    const saved = JSON.parse(JSON.stringify(first.save()));
+    expect([...head, ...TaskOrder.restore(10, 7, saved).next(17)]).toEqual(whole);
+  });
+
+  test("another seed gives another order", () => {
+    expect(new TaskOrder(50, 1).next(50)).not.toEqual(new TaskOrder(50, 2).next(50));
+  });
+});
+
+describe("demonstrations", () => {
+  const source: Demonstration[] = ["a", "b", "c"].map((id) => {
+    return { id, question: `${id}?`, turns: [], answer: id };
+  });
+  const ids = (chosen: readonly Demonstration[]): string => chosen.map(({ id }) => id).join("");
+
+  test("the first of the source are shown where none are named", () => {
+    expect(ids(chooseDemonstrations({ shots: 2 }, source))).toBe("ab");
+  });
+  test("named ones are shown in the order named", () => {
+    expect(ids(chooseDemonstrations({ shots: 2, demos: ["c", "a"] }, source))).toBe("ca");
+  });
+  test("an evaluation shows what the stage with as many shots shows", () => {
+    const stages = [{ shots: 1, demos: ["c"] }, { shots: 0 }];
+    expect(ids(demonstrationsForShots(1, stages, source))).toBe("c");
+    expect(ids(demonstrationsForShots(2, stages, source))).toBe("ab");
+  });
+  test("an unknown id and more shots than there are demonstrations are refused", () => {
+    expect(() => chooseDemonstrations({ shots: 1, demos: ["d"] }, source)).toThrow('"d"');
+    expect(() => chooseDemonstrations({ shots: 4 }, source)).toThrow("4 demonstrations are wanted");
+  });
+});
