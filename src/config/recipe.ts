@@ -57,14 +57,18 @@ const rollout = z.strictObject({
 const objective = z.strictObject({
   clip_low: share.default(0.2),
   clip_high: z.number().min(0).default(0.2),
+  /** Bounds the ratio where the advantage is negative. */
+  clip_dual: z.number().gt(1).optional(),
   kl: z
     .strictObject({
       kind: z.enum(["k1", "k2", "k3"]).default("k3"),
       coefficient: z.number().min(0).default(0.001),
     })
     .prefault({}),
-  /** What a token's weight is: see train/objective. */
-  reduction: z.enum(["token_mean", "sequence_mean", "sequence_sum_over_max"]).default("token_mean"),
+  /** How the losses of tokens become one number: what counts the same. */
+  reduction: z
+    .enum(["token_mean", "sequence_mean", "group_mean", "sequence_sum", "sequence_sum_over_max"])
+    .default("token_mean"),
   /** Coefficient of the entropy bonus. */
   entropy: z.number().min(0).default(0),
 });
@@ -89,7 +93,11 @@ const train = z.strictObject({
   updates_per_step: count.default(1),
   objective: objective.prefault({}),
   advantage: z
-    .strictObject({ std: z.boolean().default(true), eps: z.number().positive().default(1e-6) })
+    .strictObject({
+      /** What the deviation from the group's mean is divided by; `none`: nothing. */
+      std: z.enum(["none", "unbiased", "biased"]).default("unbiased"),
+      eps: z.number().positive().default(1e-6),
+    })
     .prefault({}),
   /** Distinct tokens of a micro-batch; it is halved when memory runs out. */
   max_batch_tokens: count.default(16384),
@@ -120,8 +128,10 @@ const stage = z.strictObject({
   steps: count,
   /** Ids of the demonstrations, in the order shown; absent: the first `shots` of the source. */
   demos: z.array(z.string().min(1)).optional(),
-  /** The learning rate falls linearly over the stage to this share of it. */
-  decay_to: share.default(1),
+  /** The learning rate falls over the stage to this share of it; absent: it stays. */
+  decay: z
+    .strictObject({ kind: z.enum(["linear", "cosine"]).default("linear"), to: share })
+    .optional(),
   gate: gate.optional(),
 });
 
@@ -159,7 +169,7 @@ export const recipeSchema = z
     stages: z
       .array(stage)
       .min(1)
-      .default([3, 2, 0].map((shots) => ({ shots, steps: 50, decay_to: 1 }))),
+      .default([3, 2, 0].map((shots) => ({ shots, steps: 50 }))),
     carry: carry.prefault({}),
     eval: evaluation.prefault({}),
   })

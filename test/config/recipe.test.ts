@@ -35,14 +35,14 @@ describe("a recipe file with a mistake names line, column and what was meant", (
       "unlike any key",
       "name: x\ntrain:\n  objective:\n    foo: 2\n",
       'unknown key "train.objective.foo" (x.yaml:4:5) - ' +
-        "known: clip_low, clip_high, kl, reduction, entropy",
+        "known: clip_low, clip_high, clip_dual, kl, reduction, entropy",
     ],
     ["wrong type", "name: x\nseed: one\n", "seed: expected number, received string (x.yaml:2:1)"],
     [
       "wrong option",
       "name: x\ntrain:\n  objective: { reduction: token_maen }\n",
       'train.objective.reduction: Invalid option: expected one of "token_mean"|' +
-        '"sequence_mean"|"sequence_sum_over_max" (x.yaml:3:16) - did you mean "token_mean"?',
+        '"sequence_mean"|"group_mean"|"sequence_sum"|"sequence_sum_over_max" (x.yaml:3:16) - did you mean "token_mean"?',
     ],
     ["missing key", "train: {}\n", "name: expected string, received undefined (x.yaml:1:1)"],
     ["twice the same key", "name: x\nname: y\n", "Map keys must be unique (x.yaml:2:1)"],
