@@ -119,7 +119,6 @@ function yarnSettings(config: Fields, scaling: Fields, theta: number): RopeSetti
 
 function originalPositions(config: Fields, scaling: Fields): number {
   const key = "original_max_position_embeddings";
-  return has(scaling, key)
-    ? positiveField(scaling, key)
-    : positiveField(config, "max_position_embeddings");
+  const holder = [config, scaling].find((fields) => has(fields, key));
+  return holder ? positiveField(holder, key) : positiveField(config, "max_position_embeddings");
 }
