@@ -1,0 +1,19 @@
+// The command line: every command, and what is the same for all of them. A command lives in its own file, which says its
+// options and imports what it runs only when it runs: `icrl --help` loads none of it.
+import { Command } from "commander";
+import pkg from "../../package.json";
+import { register as registerDoctor } from "./doctor.ts";
+
+/** In the order in which `icrl --help` lists them. */
+const COMMANDS: readonly ((program: Command) => void)[] = [registerDoctor];
+
+export function makeProgram(): Command {
+  const program = new Command("icrl")
+    .description("Teaches a language model to use tools by reinforcement learning alone.")
+    .version(pkg.version)
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "icrl: ")) })
+    .showHelpAfterError("(--help shows what there is)")
+    .exitOverride(); // a wrong word throws, so that main sets the status; commands inherit this
+  for (const register of COMMANDS) register(program);
+  return program;
+}
