@@ -30,9 +30,26 @@ const search = z.strictObject({
   retries: z.int().min(0).default(2),
 });
 
+const line = z.string().regex(/^[^\n]*$/, "one line");
+
+/** What a prompt says around the examples; what is absent has the rollout template's words. */
 const prompt = z.strictObject({
-  /** The paragraph at the top of each prompt; absent: the policy's own. */
-  instruction: z.string().min(1).optional(),
+  instruction: line.optional(),
+  /** A reminder for each tag; `{open}` and `{close}` stand for the tags. */
+  format: z
+    .strictObject({
+      think: line.optional(),
+      call: line.optional(),
+      observation: line.optional(),
+      answer: line.optional(),
+    })
+    .prefault({}),
+  /** Before the examples, where there are any. */
+  examples: line.optional(),
+  /** Between the examples and the actual question. */
+  hand_over: line.optional(),
+  /** Before each question. */
+  question: line.optional(),
 });
 
 const reward = z.strictObject({
@@ -214,7 +231,11 @@ function refuseWrongRollout(context: Refinement<Recipe>, { rollout }: Recipe): v
 }
 
 function refuseWrongUpdate(context: Refinement<Recipe>, recipe: Recipe): void {
-  const { updates_per_step: updates } = recipe.train;
+  const { updates_per_step: updates, max_batch_tokens: batch } = recipe.train;
+  if (batch < recipe.rollout.context) {
+    const why = `a rollout of the whole context, ${recipe.rollout.context}, must fit in one`;
+    refuse(context, ["train", "max_batch_tokens"], `micro-batches of ${batch} tokens: ${why}`);
+  }
   const prompts = recipe.rollout.prompts_per_step;
   if (updates > prompts) {
     const why = `a group is never split, and a step has ${prompts}`;

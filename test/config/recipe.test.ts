@@ -65,6 +65,7 @@ describe("a combination that would be wrong is refused with the reason", () => {
     ["rollout.context=100", "leaves no room for a prompt"],
     ["rollout.max_turn_tokens=113", "would never be reached"],
     ["train.updates_per_step=17", "a group is never split, and a step has 16"],
+    ["train.max_batch_tokens=1000", "a rollout of the whole context, 1024, must fit in one"],
     ["policy.dtype=bf16", "a CPU computes in f32"],
     ["stages.0.demos=[a]", "1 demos named for 3 shots"],
     ["stages.1.demos=[a, a]", "named twice"],

@@ -1,0 +1,36 @@
+// How good a policy is at a number of shots: one sample for each question, always the same questions and the same noise, so
+// that two policies differ by their weights only. It changes nothing of the policy.
+
+import type { Evaluation } from "../run/metrics.ts";
+import type { PromptTemplate } from "../rollout/template.ts";
+import type { Sample, Task } from "../types.ts";
+import { emByHops, rolloutFigures } from "./rollout-figures.ts";
+import { sampleGroups, type Sampler } from "./sampling.ts";
+
+export interface EvaluationRequest {
+  readonly stage: string; // "base" or the stage that has just ended
+  readonly step: number;
+  readonly shots: number;
+  readonly tasks: readonly Task[];
+  readonly template: PromptTemplate;
+}
+
+export interface EvaluationResult {
+  readonly evaluation: Evaluation;
+  readonly samples: readonly Sample[]; // in the order of the tasks
+}
+
+export async function evaluate(
+  sampler: Sampler,
+  { stage, step, shots, tasks, template }: EvaluationRequest,
+): Promise<EvaluationResult> {
+  const start = performance.now();
+  const label = `eval/${stage}/${shots}`;
+  const request = { tasks, template, samplesPerTask: 1, label, firstStream: 0 };
+  const { groups } = await sampleGroups(sampler, request);
+  const samples = groups.flatMap((group) => group.samples);
+  const { em, validFormat, toolCalls } = rolloutFigures(samples);
+  const seconds = (performance.now() - start) / 1000;
+  const figures = { em, emByHops: emByHops(samples), validFormat, toolCalls, seconds };
+  return { evaluation: { stage, step, shots, numSamples: samples.length, ...figures }, samples };
+}

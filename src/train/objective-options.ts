@@ -1,0 +1,49 @@
+// The recipe's words for the update, as the options of the pure functions that compute it.
+
+import type { Recipe } from "../config/recipe.ts";
+import type { TrainerConfig } from "../../ffi/trainer.ts";
+import type { AdvantageOptions } from "./advantage.ts";
+import type { ObjectiveOptions } from "./objective.ts";
+import type { Reduction } from "./reduction.ts";
+import type { Schedule } from "./schedule.ts";
+
+export function objectiveOptions({ objective }: Recipe["train"]): ObjectiveOptions {
+  return {
+    clipLow: objective.clip_low,
+    clipHigh: objective.clip_high,
+    clipDual: objective.clip_dual,
+    kl: objective.kl,
+    entropy: objective.entropy,
+  };
+}
+
+export function reductionOf({ train, rollout }: Recipe): Reduction {
+  const kind = train.objective.reduction;
+  if (kind !== "sequence_sum_over_max") return { kind };
+  return { kind, maxTokens: rollout.max_new_tokens };
+}
+
+export function advantageOptions({ advantage }: Recipe["train"]): AdvantageOptions {
+  if (advantage.std === "none") return { std: "none" };
+  return { std: advantage.std, eps: advantage.eps };
+}
+
+export function trainerConfig({ betas, eps, weight_decay }: Recipe["train"]): TrainerConfig {
+  return { beta1: betas[0], beta2: betas[1], eps, weightDecay: weight_decay };
+}
+
+/** The learning rate's factor within a stage; steps that a gate adds stay at its end. */
+export function scheduleOf(recipe: Recipe, stageIndex: number): Schedule {
+  const { steps, decay } = recipe.stages[stageIndex]!;
+  return {
+    decay: decay?.kind ?? "constant",
+    decayTo: decay?.to ?? 1,
+    totalSteps: steps,
+    warmupSteps: stageIndex > 0 && recipe.carry.warmup ? 0 : warmupSteps(recipe, steps),
+  };
+}
+
+function warmupSteps({ train }: Recipe, steps: number): number {
+  const { steps: fixed, share } = train.warmup;
+  return fixed ?? Math.round((share ?? 0) * steps);
+}
