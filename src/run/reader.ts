@@ -119,7 +119,8 @@ export class RunReader {
     type Row = Omit<RolloutSummary, "task"> & { task: string };
     const [column, key] = "step" in of ? ["step", of.step] : ["evaluation", of.evaluation];
     const sql = `SELECT id, group_id AS groupId, sample, task, finish,
-      json_array_length(turns) AS numTurns, length(roles) AS numTokens, reward, advantage FROM rollouts WHERE ${column} = ? ORDER BY id`;
+      json_array_length(turns) AS numTurns, length(roles) AS numTokens, reward, advantage
+      FROM rollouts WHERE ${column} = ? ORDER BY id`;
     const rows = this.db.query<Row, [number]>(sql).all(key as number);
     return rows.map((row) => ({ ...row, task: JSON.parse(row.task) as Task }));
   }
