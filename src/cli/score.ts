@@ -1,0 +1,95 @@
+// `icrl score`: the logprobs of a sequence under a model folder, and the gradients of their mean.
+// For people who compare icrl with another implementation; it changes nothing.
+
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { UserError } from "../config/errors.ts";
+import type { Score } from "../model/score.ts";
+import { parseDevice } from "./doctor-selftest.ts";
+
+interface Options {
+  readonly model: string;
+  readonly ids?: string;
+  readonly textFile?: string;
+  readonly device: string;
+  readonly grad?: boolean;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command("score")
+    .description("logprobs (and gradients) of a sequence under a Hugging Face model folder")
+    .requiredOption("--model <folder>", "a folder with config.json and safetensors files")
+    .option("--ids <list>", "token ids, separated by commas")
+    .option("--text-file <file>", "text, encoded with the folder's tokenizer.json")
+    .option("--device <kind>", "cpu or cuda", "cpu")
+    .option("--grad", "also the gradient of the mean negative logprob, by tensor: norm and sum")
+    .option("--json", "one JSON object")
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const kind = parseDevice(options.device);
+  const [{ openFolder }, { scoreIds }] = await Promise.all([
+    import("../model/weights.ts"),
+    import("../model/score.ts"),
+  ]);
+  using folder = openFolder(options.model);
+  const ids = await tokenIds(options);
+  const { Device } = await import("../../ffi/device.ts");
+  using device = Device.open(kind);
+  const score = scoreIds(folder, ids, { device, dtype: "f32", grad: options.grad === true });
+  process.stdout.write(options.json === true ? `${JSON.stringify(score)}\n` : describe(score));
+}
+
+async function tokenIds(options: Options): Promise<number[]> {
+  if ((options.ids === undefined) === (options.textFile === undefined)) {
+    throw new UserError("give either --ids or --text-file", {
+      hint: "--ids 1,2,3 needs no tokenizer",
+      exitCode: 2,
+    });
+  }
+  return options.ids === undefined
+    ? encodeFile(options.model, options.textFile!)
+    : parseIds(options.ids);
+}
+
+export function parseIds(list: string): number[] {
+  return list.split(",").map((word) => {
+    if (/^\s*\d+\s*$/.test(word)) return Number(word);
+    throw new UserError(`"${word.trim()}" is not a token id`, {
+      where: "--ids",
+      hint: "whole numbers, separated by commas",
+      exitCode: 2,
+    });
+  });
+}
+
+async function encodeFile(model: string, textFile: string): Promise<number[]> {
+  const { createTokenizer } = await import("../model/tokenizer.ts");
+  const path = `${model}/tokenizer.json`;
+  const json = readFile(path, "--text-file needs the folder's tokenizer; --ids does not");
+  return createTokenizer(JSON.parse(json)).encode(readFile(textFile, "give a file that exists"));
+}
+
+function readFile(path: string, hint: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    throw new UserError("cannot be read", { where: path, hint });
+  }
+}
+
+function describe(score: Score): string {
+  const tokens = score.ids.map((id, i) => {
+    const logprob = score.logprobs[i]?.toFixed(6) ?? "-";
+    return `${String(i).padStart(6)} ${String(id).padStart(8)}  ${logprob}\n`;
+  });
+  const grads = Object.entries(score.grads ?? {}).map(
+    ([name, { norm, sum }]) =>
+      `${norm.toExponential(6)}  ${sum.toExponential(6).padStart(14)}  ${name}\n`,
+  );
+  const title = grads.length === 0 ? "" : "\n        norm             sum  gradient\n";
+  return `     i       id  logprob\n${tokens.join("")}${title}${grads.join("")}`;
+}
