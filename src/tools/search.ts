@@ -1,0 +1,53 @@
+// The search tool: a query in, the text of the best passages out. Answers are kept by query, since
+// the samples of a group often ask the same. Not here: the index (bm25.ts), and retrievers over
+// HTTP.
+
+import type { Bm25Index, Passage } from "./bm25.ts";
+import { InvalidCallError, type Tool } from "./tool.ts";
+
+/**
+ * `plain`: one passage's text a line. `titled`: `Doc 1(Title: "T") text`, as retrievers of the
+ * Search-R1 family print.
+ */
+export type PassageStyle = "plain" | "titled";
+
+export interface SearchOptions {
+  readonly topK: number;
+  readonly style: PassageStyle;
+}
+
+/** Kept answers; the oldest goes first. */
+const MAX_KEPT = 8192;
+
+export class SearchTool implements Tool {
+  readonly name = "search";
+  private readonly kept = new Map<string, string>();
+
+  constructor(
+    private readonly index: Bm25Index,
+    private readonly options: SearchOptions,
+  ) {}
+
+  call(input: string): string {
+    const query = input.trim();
+    if (query === "") throw new InvalidCallError("the search query is empty.");
+    const kept = this.kept.get(query);
+    if (kept !== undefined) return kept;
+    const answer = renderPassages(this.index.search(query, this.options.topK), this.options.style);
+    this.keep(query, answer);
+    return answer;
+  }
+
+  private keep(query: string, answer: string): void {
+    if (this.kept.size === MAX_KEPT) this.kept.delete(this.kept.keys().next().value!);
+    this.kept.set(query, answer);
+  }
+}
+
+export function renderPassages(passages: readonly Passage[], style: PassageStyle): string {
+  if (passages.length === 0) return "No results found.";
+  if (style === "plain") return passages.map(({ text }) => text).join("\n");
+  return passages
+    .map(({ title, text }, i) => `Doc ${i + 1}(Title: "${title ?? ""}") ${text}`)
+    .join("\n");
+}
