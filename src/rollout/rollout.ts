@@ -1,0 +1,188 @@
+// One multi-turn rollout, token-in token-out: what was sampled is what is kept, and text exists
+// only to find the end of a turn, for tools and for people. A turn ends at a closing tag, a stop
+// text, an end token or a limit; an end token that was sampled stays in the rollout, so that ending
+// is trained. A limit ends the rollout with its reason: nothing is ever cut to fit. Not here: many
+// rollouts at once (batch.ts), rewards.
+
+import type { FinishReason, Rollout, Task, ToolCall } from "../types.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
+import type { TagProfile } from "../reward/tags.ts";
+import type { CallPolicy, Clock, Tool } from "../tools/tool.ts";
+import type { EngineSequence, RolloutEngine, Transcript } from "./engine.ts";
+import type { Prompt } from "./template.ts";
+import { findStop, parseTurn } from "../reward/tags.ts";
+import { callTool, refusedCall, systemClock } from "../tools/tool.ts";
+import { RolloutDraft } from "./draft.ts";
+import { ObservationWriter } from "./observation.ts";
+import { StopScanner } from "./stop-scanner.ts";
+
+export interface RolloutLimits {
+  readonly maxCalls: number; // one call more ends the rollout
+  readonly maxTurnTokens: number; // sampled tokens of one turn
+  readonly maxNewTokens: number; // sampled tokens of all turns
+  readonly maxObservationTokens: number; // a longer observation is cut inside its tags
+  readonly context: number; // prompt, sampled tokens and observations
+}
+
+export interface RolloutSettings {
+  readonly tokenizer: Tokenizer;
+  readonly tags: TagProfile;
+  readonly tool: Tool;
+  readonly callPolicy: CallPolicy;
+  readonly limits: RolloutLimits;
+  readonly stopTexts: readonly string[]; // beside the tags that end a turn
+  readonly temperature: number;
+  readonly seed: number;
+  readonly clock?: Clock;
+}
+
+export interface RolloutRequest {
+  readonly groupId: string;
+  /** Names the group's noise: different for every group sampled under one seed. */
+  readonly stream: number;
+  readonly sample: number;
+  readonly task: Task;
+  readonly prompt: Prompt;
+}
+
+/** A rollout, and the engine's own account of it. */
+export interface RolloutRecord {
+  readonly rollout: Rollout;
+  readonly transcript: Transcript;
+}
+
+export async function rollOut(
+  engine: RolloutEngine,
+  request: RolloutRequest,
+  settings: RolloutSettings,
+  observations: ObservationWriter = observationWriter(settings),
+): Promise<RolloutRecord> {
+  const room = settings.limits.context - request.prompt.numTokens;
+  const draft = new RolloutDraft(request);
+  if (room <= 0) return { rollout: draft.finish("context"), transcript: draft.promptTranscript() };
+  const { maxNewTokens, maxCalls, maxObservationTokens } = settings.limits;
+  using sequence = engine.open(
+    request.prompt.runs,
+    Math.min(room, maxNewTokens + maxCalls * maxObservationTokens),
+  );
+  const player = new Player(sequence, draft, request, settings, observations);
+  let finish: FinishReason | undefined;
+  while (finish === undefined) finish = await player.turn();
+  return { rollout: draft.finish(finish), transcript: sequence.transcript() };
+}
+
+/** Throws a UserError when the limit on observations is too small for their tags. */
+export function observationWriter({ tokenizer, tags, limits }: RolloutSettings): ObservationWriter {
+  return new ObservationWriter(tokenizer, tags.observation, limits.maxObservationTokens);
+}
+
+type TurnEnd = "end_token" | "tag" | "stop_text" | "limit";
+
+/** Plays one rollout, turn by turn. */
+class Player {
+  private readonly scanner: StopScanner;
+  private end: TurnEnd = "limit";
+
+  constructor(
+    private readonly sequence: EngineSequence,
+    private readonly draft: RolloutDraft,
+    private readonly request: RolloutRequest,
+    private readonly settings: RolloutSettings,
+    private readonly observations: ObservationWriter,
+  ) {
+    const { tags, stopTexts } = settings;
+    this.scanner = new StopScanner([...tags.stops.map(({ text }) => text), ...stopTexts]);
+  }
+
+  /**
+   * One turn of the policy, and the observation that it asked for. The reason why the rollout ends,
+   * or undefined.
+   */
+  async turn(): Promise<FinishReason | undefined> {
+    const text = await this.sampleTurn();
+    if (this.end === "limit") return this.reachedLimit() ?? "max_turn_tokens";
+    if (this.end === "end_token") return "eos";
+    if (this.end === "stop_text") return "stop_text";
+    const parsed = parseTurn(this.settings.tags, text);
+    if (parsed.kind === "answer") return "answer";
+    if (this.draft.numCalls === this.settings.limits.maxCalls) return "max_turns";
+    const limit = this.reachedLimit();
+    if (limit !== undefined) return limit;
+    return this.observe(
+      await this.call(parsed.kind === "call" ? parsed.input : undefined, text),
+      text,
+    );
+  }
+
+  private async sampleTurn(): Promise<string> {
+    const { temperature, seed, limits } = this.settings;
+    const { stream: group, sample } = this.request;
+    this.scanner.clear();
+    this.end = "limit";
+    const left = Math.min(
+      limits.maxNewTokens - this.draft.numSampled,
+      limits.context - this.draft.length,
+    );
+    const maxTokens = Math.min(limits.maxTurnTokens, left);
+    const shouldStop = (id: number): boolean => this.endsTurn(id);
+    const sampled = await this.sequence.generate({
+      maxTokens,
+      temperature,
+      seed,
+      group,
+      sample,
+      shouldStop,
+    });
+    const text = this.scanner.text();
+    this.draft.addTurn(sampled, text);
+    return text;
+  }
+
+  private endsTurn(id: number): boolean {
+    const { tokenizer, tags } = this.settings;
+    if (tokenizer.eosIds.includes(id)) {
+      this.end = "end_token";
+      return true;
+    }
+    const stop = this.scanner.push(bytesOf(tokenizer, id));
+    if (stop >= 0) this.end = stop < tags.stops.length ? "tag" : "stop_text";
+    return stop >= 0;
+  }
+
+  /** The limit on the whole rollout that leaves no room for another token. */
+  private reachedLimit(): FinishReason | undefined {
+    const { limits } = this.settings;
+    if (this.draft.numSampled >= limits.maxNewTokens) return "max_new_tokens";
+    return this.draft.length >= limits.context ? "context" : undefined;
+  }
+
+  private async call(input: string | undefined, turnText: string): Promise<ToolCall> {
+    const { tool, tags, callPolicy, clock = systemClock } = this.settings;
+    if (input !== undefined) return callTool(tool, input, callPolicy, clock);
+    const { open, close } = tags.call;
+    return refusedCall(
+      tool.name,
+      turnText.trim(),
+      "invalid_call",
+      `write the call between ${open} and ${close}.`,
+    );
+  }
+
+  private observe(call: ToolCall, turnText: string): FinishReason | undefined {
+    const stop = findStop(this.settings.tags, turnText)!;
+    const endsLine = turnText.includes("\n", stop.end);
+    const observation = this.observations.write(call.result.text, !endsLine);
+    const fits = this.draft.length + observation.tokens.length < this.settings.limits.context;
+    this.draft.addCall(call, fits ? observation : undefined);
+    if (!fits) return "context";
+    this.sequence.append(observation.tokens);
+    return undefined;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** A vocabulary may be padded with ids that no token has; they say nothing. */
+function bytesOf(tokenizer: Tokenizer, id: number): Uint8Array {
+  return id < tokenizer.vocabSize ? tokenizer.tokenBytes(id) : NO_BYTES;
+}
