@@ -3,7 +3,8 @@ import { Command } from "commander";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseRows, register, scoreRows } from "../../src/cli/reward.ts";
+import { parseRows, scoreRows } from "../../src/cli/reward-rows.ts";
+import { register } from "../../src/cli/reward.ts";
 import { UserError } from "../../src/config/errors.ts";
 import { rewardProfile } from "../../src/reward/profiles.ts";
 
