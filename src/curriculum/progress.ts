@@ -66,9 +66,9 @@ export function requireOpenGate(
   const before = `after ${closed.stageStep} steps of ${stageName(stage - 1)}`;
   const what = `${stageName(stage)} is not entered: EM without demonstrations is ${em} ${before}`;
   const hint =
-    `its gate wants ${gate.zero_shot_em}, since below it the stage tends to find the format reward ` +
-    `only; give ${stageName(stage - 1)} more steps or a higher learning rate, or enter anyway with ` +
-    `--set stages.${stage}.gate.zero_shot_em=0`;
+    `its gate wants ${gate.zero_shot_em}: below it a stage tends to find only the format reward; ` +
+    `give ${stageName(stage - 1)} more steps or a higher learning rate, or enter anyway ` +
+    `with --set stages.${stage}.gate.zero_shot_em=0`;
   throw new UserError(what, { hint });
 }
 

@@ -1,5 +1,5 @@
-// Stages by name: `stage1`, `stage2`, ... and ranges of them, `stage1..3`. What a stage is made of is
-// recipe data; how far a run has come is progress.ts. Indices count from 0, names from 1.
+// Stages by name: `stage1`, `stage2`, ... and ranges of them, `stage1..3`. What a stage is made of
+// is recipe data; how far a run has come is progress.ts. Indices count from 0, names from 1.
 
 import { nearest, UserError } from "../config/errors.ts";
 

@@ -1,5 +1,5 @@
-// Which tasks a step asks: each epoch is its own shuffle, a function of seed and epoch alone, so the
-// whole state is the number of tasks drawn. Not the tasks themselves: it deals indices.
+// Which tasks a step asks: each epoch is its own shuffle, a function of seed and epoch alone, so
+// the whole state is the number of tasks drawn. Not the tasks themselves: it deals indices.
 
 import { Random } from "../data/random.ts";
 

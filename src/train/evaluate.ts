@@ -1,11 +1,16 @@
-// How good a policy is at a number of shots: one sample for each question, always the same questions and the same noise, so
-// that two policies differ by their weights only. It changes nothing of the policy.
+// How good a policy is at a number of shots: one sample for each question, always the same
+// questions and the same noise, so that two policies differ by their weights only. It changes
+// nothing of the policy.
 
 import type { Evaluation } from "../run/metrics.ts";
 import type { PromptTemplate } from "../rollout/template.ts";
 import type { Sample, Task } from "../types.ts";
 import { emByHops, rolloutFigures } from "./rollout-figures.ts";
 import { sampleGroups, type Sampler } from "./sampling.ts";
+import type { Session } from "./session.ts";
+
+/** Training never samples under this seed. */
+const HELD_OUT_SEED = 0x5eed_e7a1;
 
 export interface EvaluationRequest {
   readonly stage: string; // "base" or the stage that has just ended
@@ -33,4 +38,23 @@ export async function evaluate(
   const seconds = (performance.now() - start) / 1000;
   const figures = { em, emByHops: emByHops(samples), validFormat, toolCalls, seconds };
   return { evaluation: { stage, step, shots, numSamples: samples.length, ...figures }, samples };
+}
+
+export interface HeldOutRequest {
+  readonly stage: string;
+  readonly step: number;
+  readonly shots: number;
+  /** Questions; absent: as many as the recipe says. */
+  readonly limit?: number | undefined;
+}
+
+/** The first held-out questions, at the recipe's temperature. */
+export function evaluateHeldOut(
+  session: Session,
+  { stage, step, shots, limit }: HeldOutRequest,
+): Promise<EvaluationResult> {
+  const { eval: settings } = session.recipe;
+  const tasks = session.world.validation.slice(0, limit ?? settings.limit);
+  const sampler = session.sampler(settings.temperature, HELD_OUT_SEED);
+  return evaluate(sampler, { stage, step, shots, tasks, template: session.shotsTemplate(shots) });
 }

@@ -1,5 +1,5 @@
-// From scored groups to what an update trains on: advantages, groups that teach nothing left out, and the split of a step into
-// several updates. Pure.
+// From scored groups to what an update trains on: advantages, groups that teach nothing left out,
+// and the split of a step into several updates. Pure.
 
 import type { Group } from "../types.ts";
 import { groupAdvantages, type AdvantageOptions } from "./advantage.ts";
@@ -38,7 +38,10 @@ function weighedRollouts({ group, advantages_G }: WeighedGroup): WeighedRollout[
   return group.samples.map(({ rollout }, index) => ({ rollout, advantage: advantages_G[index]! }));
 }
 
-/** Two groups under one id would be normalised as if they were one: the advantage would be wrong without a sign of it. */
+/**
+ * Two groups under one id would be normalised as if they were one: the advantage would be wrong
+ * without a sign of it.
+ */
 function requireUniqueIds(groups: readonly Group[]): void {
   const seen = new Set<string>();
   for (const { id } of groups) {

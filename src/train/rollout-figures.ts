@@ -1,4 +1,5 @@
-// Figures of a set of scored rollouts: rewards, formats, tool calls, lengths. Pure; the same for a step and an evaluation.
+// Figures of a set of scored rollouts: rewards, formats, tool calls, lengths. Pure; the same for a
+// step and an evaluation.
 
 import type { MeanMax } from "../run/metrics.ts";
 import { Role, type Rollout, type Sample } from "../types.ts";
@@ -44,7 +45,10 @@ export function rolloutFigures(samples: readonly Sample[]): RolloutFigures {
   };
 }
 
-/** Share of samples that are right, by the number of hops of their task; empty where tasks do not say it. */
+/**
+ * Share of samples that are right, by the number of hops of their task; empty where tasks do not
+ * say it.
+ */
 export function emByHops(samples: readonly Sample[]): Record<string, number> {
   const hops = ({ rollout }: Sample): string => String(rollout.task.meta.hops ?? "");
   const kinds = [...new Set(samples.map(hops))].filter((kind) => kind !== "").toSorted();

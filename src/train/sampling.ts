@@ -1,4 +1,5 @@
-// Scored groups for a list of tasks: prompts, rollouts, rewards. The one way in which training and evaluation sample.
+// Scored groups for a list of tasks: prompts, rollouts, rewards. The one way in which training and
+// evaluation sample.
 
 import type { RewardProfile } from "../reward/profiles.ts";
 import { scoreRollout } from "../reward/score.ts";

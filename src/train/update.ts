@@ -1,7 +1,7 @@
-// One optimizer update from scored rollouts: micro-batches through the policy, the objective's coefficients back, one step.
-// It does not choose the rollouts and does not know the loop. When memory runs out the whole update starts again with
-// micro-batches of half the size, which gives the same gradients.
-// Shape letters: N targets of a micro-batch, R rollouts of the update.
+// One optimizer update from scored rollouts: micro-batches through the policy, the objective's
+// coefficients back, one step. It does not choose the rollouts and does not know the loop. When
+// memory runs out the whole update starts again with micro-batches of half the size, which gives
+// the same gradients. Shape letters: N targets of a micro-batch, R rollouts of the update.
 
 import { OutOfMemoryError } from "../../ffi/errors.ts";
 import type { Policy } from "../../ffi/policy.ts";
@@ -165,7 +165,7 @@ function added(a: Totals, b: Omit<Totals, "maxBatchTokens">): Totals {
   };
 }
 
-export function addGaps(a: GapSums, b: GapSums): GapSums {
+function addGaps(a: GapSums, b: GapSums): GapSums {
   return { sum: a.sum + b.sum, max: Math.max(a.max, b.max), count: a.count + b.count };
 }
 

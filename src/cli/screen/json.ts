@@ -46,7 +46,7 @@ export function summaryRecord(
 }
 
 /** `em_1hop` and `em_2hop` are null where the tasks do not say their hops. */
-function evaluationRecord(evaluation: Evaluation): object {
+export function evaluationRecord(evaluation: Evaluation): object {
   const { stage, shots, em, emByHops, validFormat, toolCalls, numSamples, step, seconds } =
     evaluation;
   const hops = { em_1hop: emByHops["1"] ?? null, em_2hop: emByHops["2"] ?? null };

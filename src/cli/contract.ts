@@ -1,0 +1,48 @@
+// `icrl contract`: rolls out one step of a recipe or a run, checks that what would be trained is
+// what was sampled, and shows one rollout in the colours of who wrote it. Nothing is trained.
+
+import type { Command } from "commander";
+import { collect } from "./options.ts";
+
+interface Options {
+  readonly recipe?: string;
+  readonly run?: string;
+  readonly set: readonly string[];
+}
+
+export function register(program: Command): void {
+  program
+    .command("contract")
+    .description("check on real rollouts that what is trained is what was sampled")
+    .option("--recipe <name|file>", "an embedded recipe or a YAML file (default: nano)")
+    .option("--run <folder>", "a run instead, or one of its checkpoints: folder@stage1")
+    .option("--set <key=value>", "change one value of the recipe; may be repeated", collect, [])
+    .action(run);
+}
+
+async function run({ recipe, run: spec, set }: Options): Promise<void> {
+  const { checkSession } = await import("../train/contract-step.ts");
+  const { renderRollout } = await import("../rollout/render.ts");
+  using session = await openSession(recipe, spec, set);
+  const { rollout, numRollouts, numTrained } = await checkSession(session);
+  const colour = process.stdout.isTTY && !process.env["NO_COLOR"];
+  process.stdout.write(renderRollout(rollout, session.tokenizer, colour));
+  process.stdout.write(
+    `\ncontract kept: ${numRollouts} rollouts, ${numTrained} sampled tokens, each trained once ` +
+      "under the context it was sampled under\n",
+  );
+}
+
+async function openSession(
+  recipe: string | undefined,
+  spec: string | undefined,
+  set: readonly string[],
+) {
+  if (spec !== undefined) {
+    const { openCheckpoint } = await import("../train/open-checkpoint.ts");
+    return openCheckpoint(spec, set).session;
+  }
+  const { openRecipe } = await import("../train/open-checkpoint.ts");
+  const { defaultRecipe } = await import("../config/embedded.ts");
+  return openRecipe(recipe ?? defaultRecipe, set);
+}

@@ -1,0 +1,17 @@
+// Readers of option values that several commands share. They throw what main shows as wrong usage.
+
+import { UserError } from "../config/errors.ts";
+
+/** For an option that may be repeated. */
+export function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+export function parseCount(option: string, smallest: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= smallest) return value;
+    const hint = `a whole number, at least ${smallest}`;
+    throw new UserError(`"${text}" is no value for ${option}`, { hint, exitCode: 2 });
+  };
+}

@@ -1,0 +1,68 @@
+// `icrl run`: trains the stages of a recipe, or goes on with a run. Options, signals and screens
+// are here; the run itself is train/loop.ts.
+
+import type { Command } from "commander";
+import { collect, parseCount } from "./options.ts";
+
+interface Options {
+  readonly recipe?: string;
+  readonly set: readonly string[];
+  readonly seed?: number;
+  readonly run?: string;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command("run")
+    .description(
+      "train the stages of a recipe (without arguments: the embedded policy, all stages)",
+    )
+    .argument("[stages]", "stage1, stage2, ... or a range: stage1..3 (default: all that are left)")
+    .option("--recipe <name|file>", "an embedded recipe or a YAML file (default: nano)")
+    .option("--set <key=value>", "change one value of the recipe; may be repeated", collect, [])
+    .option("--seed <n>", "of data order and sampling", parseCount("--seed", 0))
+    .option("--run <folder>", "the run's folder: a new one, or one to go on with")
+    .option("--json", "one JSON object a line; the last one is the summary")
+    .action(run);
+}
+
+async function run(stages: string | undefined, options: Options): Promise<void> {
+  const { openRun, describeRun } = await import("../train/open-run.ts");
+  const { TrainingLoop } = await import("../train/loop.ts");
+  const { openScreen } = await import("./screen/screen.ts");
+  const { observeAll } = await import("../run/observer.ts");
+  const { defaultRecipe } = await import("../config/embedded.ts");
+  const { recipe, set: overrides, seed, run: path, json = false } = options;
+  using opened = openRun({ stages, recipe, overrides, seed, run: path }, defaultRecipe);
+  const decode = (ids: ArrayLike<number>): string => opened.session.tokenizer.decode(ids);
+  const { stdout: stream, env: environment } = process;
+  const observer = observeAll([openScreen({ json, stream, environment, decode })]);
+  observer.onStart(describeRun(opened));
+  using interrupt = new Interrupt((text) => observer.onMessage({ level: "info", text }));
+  const shouldStop = (): boolean => interrupt.requested;
+  const loop = new TrainingLoop({ ...opened, observer, shouldStop }, opened.checkpoint);
+  const end = await loop.run(opened.range);
+  if (end.outcome === "interrupted") process.exitCode = 130;
+}
+
+/** Ctrl-C: the first asks for an end after the step, the second ends the process. */
+class Interrupt implements Disposable {
+  requested = false;
+
+  constructor(private readonly tell: (text: string) => void) {
+    process.on("SIGINT", this.onSignal);
+    process.on("SIGTERM", this.onSignal);
+  }
+
+  private readonly onSignal = (): void => {
+    if (this.requested) process.exit(130);
+    this.requested = true;
+    this.tell("ending after this step, with a checkpoint; Ctrl-C again ends at once");
+  };
+
+  [Symbol.dispose](): void {
+    process.off("SIGINT", this.onSignal);
+    process.off("SIGTERM", this.onSignal);
+  }
+}

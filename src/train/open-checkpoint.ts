@@ -1,0 +1,39 @@
+// A run's policy, to look at: for commands that roll out and do not train. Not for going on with a
+// run (open-run.ts).
+
+import { join } from "node:path";
+import { loadRecipe, parseRecipe } from "../config/load.ts";
+import { diskFolder } from "../model/byte-source.ts";
+import { RunFolder, splitRunSpec } from "../run/directory.ts";
+import { latestCheckpoint } from "./checkpoint.ts";
+import { modelFolder } from "./models.ts";
+import { Session } from "./session.ts";
+
+export interface OpenedCheckpoint extends Disposable {
+  /** "base" for the policy before training. */
+  readonly stage: string;
+  readonly step: number;
+  readonly session: Session;
+}
+
+/** `spec`: a run's folder, its last checkpoint meant; or `folder@stage2`, or `folder@base`. */
+export function openCheckpoint(spec: string, overrides: readonly string[] = []): OpenedCheckpoint {
+  const { path, checkpoint: name } = splitRunSpec(spec);
+  const run = new RunFolder(path);
+  const recipe = parseRecipe(run.recipeText(), join(path, "recipe.yaml"), overrides);
+  const found = name === "base" ? undefined : latestCheckpoint(run, name);
+  const weights = found === undefined ? modelFolder(recipe.policy) : diskFolder(found.path);
+  const session = Session.open(recipe, weights);
+  return {
+    stage: found?.name ?? "base",
+    step: found?.state.progress.step ?? 0,
+    session,
+    [Symbol.dispose]: () => session[Symbol.dispose](),
+  };
+}
+
+/** A recipe's policy before any training. */
+export function openRecipe(source: string, overrides: readonly string[]): Session {
+  const recipe = loadRecipe({ source, overrides });
+  return Session.open(recipe, modelFolder(recipe.policy));
+}

@@ -1,0 +1,165 @@
+// From a request to a run that is ready to go: recipe, run directory, checkpoint, policy,
+// optimizer. A new run gets a folder of its own; an existing one goes on from its last checkpoint
+// with its own recipe. Nothing is trained here.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "../config/errors.ts";
+import { loadRecipe, parseRecipe, recipeText } from "../config/load.ts";
+import type { Recipe } from "../config/recipe.ts";
+import { parseStageRange, stageName, stagesToRun, type StageRange } from "../curriculum/stages.ts";
+import { diskFolder, type FolderSource } from "../model/byte-source.ts";
+import { freshRunPath, RunDirectory } from "../run/directory.ts";
+import type { RunStart } from "../run/observer.ts";
+import { latestCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import { Learner } from "./learner.ts";
+import { modelFolder } from "./models.ts";
+import { Session } from "./session.ts";
+
+export interface RunRequest {
+  /** "stage1..3"; absent: all that is left. */
+  readonly stages: string | undefined;
+  /** A name or a file; absent: the run's own, or the default. */
+  readonly recipe: string | undefined;
+  readonly overrides: readonly string[];
+  readonly seed: number | undefined;
+  /** The run's folder; absent: a new one under runs/. */
+  readonly run: string | undefined;
+}
+
+export interface OpenedRun extends Disposable {
+  readonly recipe: Recipe;
+  readonly range: StageRange;
+  readonly directory: RunDirectory;
+  readonly session: Session;
+  readonly learner: Learner;
+  readonly checkpoint: Checkpoint | undefined;
+  readonly model: FolderSource;
+}
+
+/**
+ * Throws UserError before anything is written, where the request is wrong. The caller closes it.
+ */
+export function openRun(request: RunRequest, defaultRecipe: string): OpenedRun {
+  using stack = new DisposableStack();
+  const { recipe, range, directory, checkpoint } = openDirectory(request, defaultRecipe);
+  stack.use(directory);
+  const model = modelFolder(recipe.policy);
+  const weights = checkpoint === undefined ? model : diskFolder(checkpoint.path);
+  const session = stack.use(Session.open(recipe, weights));
+  const anchor = anchorFolder(recipe, directory, checkpoint, model);
+  const learner = stack.use(Learner.open(recipe, session.device, session.policy, anchor));
+  const owned = stack.move();
+  const close = (): void => owned.dispose();
+  return { recipe, range, directory, session, learner, checkpoint, model, [Symbol.dispose]: close };
+}
+
+interface OpenedDirectory {
+  readonly recipe: Recipe;
+  readonly range: StageRange;
+  readonly directory: RunDirectory;
+  readonly checkpoint: Checkpoint | undefined;
+}
+
+function openDirectory(request: RunRequest, defaultRecipe: string): OpenedDirectory {
+  const { run } = request;
+  const exists = run !== undefined && existsSync(join(run, "recipe.yaml"));
+  return exists ? continueRun(request, run) : createRun(request, defaultRecipe);
+}
+
+function createRun(request: RunRequest, defaultRecipe: string): OpenedDirectory {
+  const seed = request.seed === undefined ? [] : [`seed=${request.seed}`];
+  const overrides = [...request.overrides, ...seed];
+  const recipe = loadRecipe({ source: request.recipe ?? defaultRecipe, overrides });
+  const range = rangeOf(request, recipe, 0, undefined);
+  const path = request.run ?? freshRunPath("runs", `${recipe.name}-seed${recipe.seed}`);
+  const directory = RunDirectory.create(path, recipeText(recipe));
+  return { recipe, range, directory, checkpoint: undefined };
+}
+
+function continueRun(request: RunRequest, run: string): OpenedDirectory {
+  const { recipe: other, seed, overrides } = request;
+  if (other !== undefined || seed !== undefined) {
+    const option = other !== undefined ? "--recipe" : "--seed";
+    const hint = "leave it out; --set changes single values from here on";
+    throw new UserError(`${run} goes on with its own recipe and seed`, { where: option, hint });
+  }
+  const directory = RunDirectory.open(run);
+  try {
+    const recipe = parseRecipe(directory.recipeText(), join(run, "recipe.yaml"), overrides);
+    const checkpoint = latestCheckpoint(directory);
+    const range = rangeOf(request, recipe, checkpoint?.state.progress.stage ?? 0, run);
+    forgetWhatIsLost(directory, checkpoint, overrides);
+    return { recipe, range, directory, checkpoint };
+  } catch (error) {
+    directory[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function rangeOf(
+  { stages }: RunRequest,
+  recipe: Recipe,
+  finished: number,
+  run: string | undefined,
+): StageRange {
+  const numStages = recipe.stages.length;
+  const asked = stages === undefined ? undefined : parseStageRange(stages, numStages);
+  return stagesToRun(asked, finished, numStages, run);
+}
+
+/** Steps after the checkpoint have no weights any more: the run takes them again. */
+function forgetWhatIsLost(
+  { store }: RunDirectory,
+  checkpoint: Checkpoint | undefined,
+  overrides: readonly string[],
+): void {
+  const step = checkpoint?.state.progress.step ?? 0;
+  const lost = store.discardAfter(step);
+  const changes = overrides.length > 0 ? `, with ${overrides.join(", ")}` : "";
+  const dropped = lost > 0 ? `, ${lost} later steps dropped` : "";
+  const text = `goes on after step ${step}${dropped}${changes}`;
+  store.writeEvent({ kind: "run_resume", step, text, data: { overrides, lost } });
+}
+
+/** What the KL term held on to when the checkpoint was written. */
+function anchorFolder(
+  { carry }: Recipe,
+  directory: RunDirectory,
+  checkpoint: Checkpoint | undefined,
+  model: FolderSource,
+): FolderSource {
+  const stage = checkpoint?.state.progress.stage ?? 0;
+  if (carry.reference || stage === 0) return model;
+  return diskFolder(directory.checkpointPath(stageName(stage - 1)));
+}
+
+/** What observers are told first. */
+export function describeRun({ recipe, range, directory, session }: OpenedRun): RunStart {
+  const { prompts_per_step: prompts, samples_per_prompt: samples } = recipe.rollout;
+  const stages = recipe.stages.slice(range.first, range.last + 1);
+  const names = stages.map((_, index) => stageName(range.first + index));
+  return {
+    runName: directory.name,
+    runPath: directory.path,
+    recipeName: recipe.name,
+    policyText: policyText(recipe, session),
+    deviceText: session.device.describe().name,
+    seed: recipe.seed,
+    stages: stages.map(({ shots, steps }, index) => ({ name: names[index]!, shots, steps })),
+    evalShots: recipe.eval.shots,
+    facts: [
+      `${prompts} prompts x ${samples} samples = ${prompts * samples} rollouts a step`,
+      `${session.world.train.length} training questions, ` +
+        `${Math.min(recipe.eval.limit, session.world.validation.length)} held-out ones`,
+    ],
+    past: directory.store.past(),
+  };
+}
+
+function policyText({ policy: { model, dtype } }: Recipe, { policy }: Session): string {
+  const parameters = policy
+    .tensors()
+    .reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  return `${model}, ${(parameters / 1e6).toFixed(2)} M parameters, ${dtype}`;
+}

@@ -1,0 +1,111 @@
+// What a recipe needs to roll out: the policy with its cache and engine, its tokenizer, the world
+// and its tool. Opened and closed together. It does not train: that is learner.ts.
+
+import { Device } from "../../ffi/device.ts";
+import { KvCache } from "../../ffi/cache.ts";
+import type { Policy } from "../../ffi/policy.ts";
+import type { Recipe } from "../config/recipe.ts";
+import { chooseDemonstrations, demonstrationsForShots } from "../curriculum/demonstrations.ts";
+import type { FolderSource } from "../model/byte-source.ts";
+import { openFolder } from "../model/model-folder.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
+import { loadPolicy } from "../model/weights.ts";
+import { rewardProfile } from "../reward/profiles.ts";
+import { tagProfile } from "../reward/tags.ts";
+import { InProcessEngine } from "../rollout/in-process.ts";
+import type { RolloutEngine } from "../rollout/engine.ts";
+import type { RolloutLimits, RolloutSettings } from "../rollout/rollout.ts";
+import { PromptTemplate } from "../rollout/template.ts";
+import { Bm25Index } from "../tools/bm25.ts";
+import { SearchTool } from "../tools/search.ts";
+import type { Tool } from "../tools/tool.ts";
+import type { Demonstration } from "../types.ts";
+import { openTokenizer } from "./models.ts";
+import { promptText } from "./prompt-text.ts";
+import type { Sampler } from "./sampling.ts";
+import { openWorld, type World } from "./world.ts";
+
+export class Session implements Disposable {
+  private constructor(
+    readonly recipe: Recipe,
+    readonly device: Device,
+    readonly policy: Policy,
+    readonly engine: RolloutEngine,
+    readonly tokenizer: Tokenizer,
+    readonly world: World,
+    private readonly tool: Tool,
+    private readonly owned: DisposableStack,
+  ) {}
+
+  /** `weights`: the model's folder, or a checkpoint of it. */
+  static open(recipe: Recipe, weights: FolderSource): Session {
+    using stack = new DisposableStack();
+    const device = stack.use(Device.open(recipe.policy.device));
+    const folder = stack.use(openFolder(weights));
+    const policy = stack.use(loadPolicy(device, folder, recipe.policy.dtype));
+    const { cache_tokens, page_tokens: pageTokens } = recipe.policy;
+    const numPages = Math.ceil(cache_tokens / pageTokens);
+    const cache = stack.use(KvCache.open(policy, { numPages, pageTokens }));
+    const engine = new InProcessEngine(policy, cache);
+    const tokenizer = openTokenizer(weights, folder.config.eosIds);
+    const world = openWorld(recipe.data);
+    const tool = searchTool(recipe, world);
+    return new Session(recipe, device, policy, engine, tokenizer, world, tool, stack.move());
+  }
+
+  /** Samplers of different seeds never share noise. */
+  sampler(temperature: number, seed: number): Sampler {
+    const profile = rewardProfile(this.recipe.reward.profile);
+    return { engine: this.engine, settings: this.settings(temperature, seed), profile };
+  }
+
+  stageTemplate(stageIndex: number): PromptTemplate {
+    const stage = this.recipe.stages[stageIndex]!;
+    return this.template(chooseDemonstrations(stage, this.world.demonstrations));
+  }
+
+  /** As the stage with that many shots shows them. */
+  shotsTemplate(shots: number): PromptTemplate {
+    const { stages } = this.recipe;
+    return this.template(demonstrationsForShots(shots, stages, this.world.demonstrations));
+  }
+
+  private template(demonstrations: readonly Demonstration[]): PromptTemplate {
+    const { tags, prompt } = this.recipe;
+    const text = promptText(prompt);
+    return new PromptTemplate(this.tokenizer, text, tagProfile(tags), demonstrations);
+  }
+
+  private settings(temperature: number, seed: number): RolloutSettings {
+    const { tags, tool, rollout } = this.recipe;
+    const { deadline_ms: deadlineMs, retries } = tool.search;
+    return {
+      tokenizer: this.tokenizer,
+      tags: tagProfile(tags),
+      tool: this.tool,
+      callPolicy: { deadlineMs, retries, backoffMs: 100 },
+      limits: limitsOf(this.recipe),
+      stopTexts: rollout.stop,
+      temperature,
+      seed,
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.owned.dispose();
+  }
+}
+
+function limitsOf({ rollout, tool }: Recipe): RolloutLimits {
+  return {
+    maxCalls: rollout.max_calls,
+    maxTurnTokens: rollout.max_turn_tokens,
+    maxNewTokens: rollout.max_new_tokens,
+    maxObservationTokens: tool.search.max_observation_tokens,
+    context: rollout.context,
+  };
+}
+
+function searchTool({ tool }: Recipe, { passages }: World): Tool {
+  return new SearchTool(Bm25Index.build(passages), { topK: tool.search.top_k, style: "plain" });
+}
