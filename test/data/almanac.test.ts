@@ -88,7 +88,7 @@ test("the oracle query finds its fact first, always", () => {
   expect(missed).toEqual([]);
 });
 
-test("three demonstrations, the first with two hops, show passages as the tool returns them", () => {
+test("three demonstrations, first two hops, show passages as the tool returns them", () => {
   const texts = new Set(world.passages.map(({ text }) => text));
   expect(world.demonstrations.map(({ turns }) => turns.length)).toEqual([3, 2, 2]);
   for (const { turns, answer } of world.demonstrations) {
