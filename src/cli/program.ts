@@ -4,9 +4,10 @@ import { Command } from "commander";
 import pkg from "../../package.json";
 import { register as registerDoctor } from "./doctor.ts";
 import { register as registerReward } from "./reward.ts";
+import { register as registerScore } from "./score.ts";
 
 /** In the order in which `icrl --help` lists them. */
-const COMMANDS: readonly ((program: Command) => void)[] = [registerReward, registerDoctor];
+const COMMANDS: readonly ((program: Command) => void)[] = [registerReward, registerScore, registerDoctor];
 
 export function makeProgram(): Command {
   const program = new Command("icrl")

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Device } from "../../ffi/device.ts";
-import { type Dtype, Policy, type TensorInfo } from "../../ffi/policy.ts";
+import { type Dtype, type HostArray, Policy, type TensorInfo } from "../../ffi/policy.ts";
 import { diskFolder, type FolderSource } from "./byte-source.ts";
 import {
   ENGINE_DTYPES,
@@ -55,10 +55,7 @@ function writeTensor(policy: Policy, name: string, stored: StoredTensor): void {
   policy.write(name, typedView(readTensor(stored.source, stored.entry), dtype), dtype);
 }
 
-function typedView(
-  bytes: Uint8Array<ArrayBuffer>,
-  dtype: Dtype,
-): Float32Array | Float64Array | Uint16Array {
+function typedView(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): HostArray {
   if (dtype === "f32") return new Float32Array(bytes.buffer);
   return dtype === "f64" ? new Float64Array(bytes.buffer) : new Uint16Array(bytes.buffer);
 }
@@ -154,7 +151,7 @@ function toWrite(policy: Policy, tensor: TensorInfo, dtype: Dtype): TensorToWrit
   const entry = { name: tensor.name, dtype: FILE_DTYPES[dtype], shape: tensor.shape };
   const bytes = (): Uint8Array => {
     const buffer = new Uint8Array(tensorBytes(entry));
-    policy.readRaw(tensor.name, dtype, typedView(buffer, dtype));
+    policy.readInto(tensor.name, typedView(buffer, dtype), dtype);
     return buffer;
   };
   return { ...entry, bytes };

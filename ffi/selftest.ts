@@ -1,0 +1,198 @@
+// Does this device compute what it should? Forward, gradients, cache, sampler and optimizer of tiny
+// random policies against the same in double on the CPU, and each kernel against its slow
+// reference. Not a speed test, and no proof that double itself is right: the committed golden
+// values do that.
+
+import { type CacheBatch, KvCache } from "./cache.ts";
+import { Device } from "./device.ts";
+import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "./policy.ts";
+import { Trainer } from "./trainer.ts";
+
+export interface SelftestResult {
+  readonly name: string;
+  /**
+   * Relative: the norm of the difference over the norm of the reference; for the sampler the share
+   * of other draws.
+   */
+  readonly error: number;
+  readonly bound: number;
+  readonly ok: boolean;
+}
+
+interface Bounds {
+  readonly forward: number;
+  readonly gradients: number;
+  readonly sampler: number;
+  readonly optimizer: number;
+}
+const BOUNDS: Readonly<Partial<Record<Dtype, Bounds>>> = {
+  f32: { forward: 1e-4, gradients: 1e-4, sampler: 0.01, optimizer: 1e-3 },
+  bf16: { forward: 0.05, gradients: 0.1, sampler: 0.05, optimizer: 0.2 },
+};
+const KERNEL_BOUND = 1e-4;
+/** As kernels/check.cpp names them. */
+const KERNELS = [
+  "rmsnorm",
+  "rope",
+  "swiglu",
+  "attention",
+  "cache_attention",
+  "logprob",
+  "sample",
+] as const;
+
+const COMMON = {
+  hidden: 48,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 16,
+  ffn: 80,
+  vocab: 131,
+  rmsEps: 1e-6,
+};
+const PLAIN = { qkvBias: false, qkNorm: false, tied: false, ropeAttentionScale: 1 };
+const FAMILIES: Readonly<Record<string, PolicyConfig>> = {
+  qwen2: { ...COMMON, ...PLAIN, qkvBias: true, tied: true, invFreq: inverseFrequencies(16, 1e6) },
+  qwen3: { ...COMMON, ...PLAIN, qkNorm: true, tied: true, invFreq: inverseFrequencies(16, 1e6) },
+  llama: { ...COMMON, ...PLAIN, invFreq: inverseFrequencies(16, 5e5) },
+};
+
+export function selftest(device: Device): SelftestResult[] {
+  const dtypes: readonly Dtype[] = device.kind === "cuda" ? ["f32", "bf16"] : ["f32"];
+  const families = dtypes.flatMap((dtype) =>
+    Object.entries(FAMILIES).flatMap(([family, config]) =>
+      checkFamily(device, family, config, dtype),
+    ),
+  );
+  const kernels = KERNELS.map((kernel) =>
+    result(`kernel ${kernel}`, device.checkKernel(kernel, 1), KERNEL_BOUND),
+  );
+  return [...families, ...kernels];
+}
+
+function checkFamily(
+  device: Device,
+  family: string,
+  config: PolicyConfig,
+  dtype: Dtype,
+): SelftestResult[] {
+  const bounds = BOUNDS[dtype]!;
+  using cpu = Device.open("cpu");
+  using policy = Policy.open(device, config, dtype);
+  policy.randomize(1, 0.15);
+  using reference = Policy.open(cpu, config, "f64");
+  reference.copyFrom(policy);
+  const [tested, exact] = [policy, reference].map(probe) as [Probe, Probe];
+  const name = (what: string): string => `${what} ${family} ${dtype}`;
+  const other = tested.ids.filter((id, i) => id !== exact.ids[i]).length / exact.ids.length;
+  return [
+    result(name("forward"), relativeError(tested.logprobs, exact.logprobs), bounds.forward),
+    result(name("entropies"), relativeError(tested.entropies, exact.entropies), bounds.forward),
+    result(name("gradients"), relativeError(tested.gradient, exact.gradient), bounds.gradients),
+    result(name("cache"), relativeError(tested.logits, exact.logits), bounds.forward),
+    result(name("sampler"), other, bounds.sampler),
+    result(name("optimizer"), relativeError(tested.change, exact.change), bounds.optimizer),
+  ];
+}
+
+/** What one policy computes; the same calls for the tested one and the reference. */
+interface Probe {
+  readonly logprobs: Float64Array;
+  readonly entropies: Float64Array;
+  readonly gradient: Float64Array;
+  readonly logits: Float32Array;
+  readonly ids: Int32Array;
+  /** Of all weights, after three steps. */
+  readonly change: Float64Array;
+}
+
+function probe(policy: Policy): Probe {
+  using cache = KvCache.open(policy, { numPages: 4, pageTokens: 16 });
+  const { ids_N: ids, logits_NV } = cache.forward(sampledBatch());
+  const logits = logits_NV!.slice(0, policy.config.vocab);
+  // A large eps: where a gradient is nearly zero, Adam would turn its rounding into a full step.
+  using trainer = Trainer.open(policy, { beta1: 0.9, beta2: 0.95, eps: 1e-3, weightDecay: 0.1 });
+  const before = concatenate(policy, (name) => trainer.readTensorF64("master", name));
+  const first = accumulate(trainer);
+  const gradient = concatenate(policy, (name) => trainer.readTensorF64("gradient", name));
+  for (let step = 0; step < 3; step++) {
+    trainer.step({ learningRate: 0.01, maxGradNorm: 1 });
+    accumulate(trainer);
+  }
+  const after = concatenate(policy, (name) => trainer.readTensorF64("master", name));
+  return { ...first, gradient, logits, ids, change: after.map((value, i) => value - before[i]!) };
+}
+
+function accumulate(trainer: Trainer): { logprobs: Float64Array; entropies: Float64Array } {
+  const { logprobs_N, entropies_N } = trainer.logprobs(trieBatch(), { temperature: 1 });
+  const wave = (n: number): number => Math.cos(n) / logprobs_N.length;
+  trainer.backward(
+    logprobs_N.map((_, n) => wave(n)),
+    logprobs_N.map((_, n) => wave(2 * n)),
+  );
+  return { logprobs: logprobs_N, entropies: entropies_N };
+}
+
+/** A prefix of 29 tokens with two branches of 17 and 12, each token but the first a target. */
+function trieBatch(): TrieBatch {
+  const [prefix, left, right] = [29, 17, 12];
+  const total = prefix + left + right;
+  const branch = prefix + left; // the second branch's first token
+  const targets = Array.from({ length: total - 1 }, (_, i) => i + 1);
+  return {
+    tokens_T: Int32Array.from({ length: total }, (_, i) => (i * 37) % COMMON.vocab),
+    positions_T: Int32Array.from({ length: total }, (_, i) => (i < branch ? i : i - left)),
+    segments_S3: Int32Array.of(0, prefix, total, prefix, branch, branch, branch, total, total),
+    targetRows_N: Int32Array.from(targets, (t) => (t === branch ? prefix - 1 : t - 1)),
+    targetIds_N: Int32Array.from(targets, (t) => (t * 37) % COMMON.vocab),
+  };
+}
+
+/** 29 tokens over two pages, and 1,024 draws after the last. */
+function sampledBatch(): CacheBatch {
+  const [tokens, draws] = [29, 1024];
+  return {
+    tokens_T: Int32Array.from({ length: tokens }, (_, i) => (i * 37) % COMMON.vocab),
+    positions_T: Int32Array.from({ length: tokens }, (_, i) => i),
+    slots_T: Int32Array.from({ length: tokens }, (_, i) => (i < 16 ? 32 + i : i)),
+    segments_S5: Int32Array.of(0, tokens, 0, 0, tokens),
+    pages_P: Int32Array.of(2, 1),
+    rows_N: new Int32Array(draws).fill(tokens - 1),
+    streams_N3: Int32Array.from({ length: 3 * draws }, (_, i) =>
+      i % 3 === 0 ? Math.floor(i / 3) : i % 3,
+    ),
+    seed: 1,
+    temperature: 1,
+    wantLogits: true,
+  };
+}
+
+function concatenate(policy: Policy, read: (name: string) => Float64Array): Float64Array {
+  const parts = policy.tensors().map(({ name }) => read(name));
+  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
+
+function inverseFrequencies(headDim: number, theta: number): Float64Array {
+  return Float64Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
+}
+
+function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let [difference, reference] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    difference += (actual[i]! - expected[i]!) ** 2;
+    reference += expected[i]! ** 2;
+  }
+  return Math.sqrt(difference / reference);
+}
+
+/** NaN is never ok. */
+function result(name: string, error: number, bound: number): SelftestResult {
+  return { name, error, bound, ok: error <= bound };
+}
