@@ -9,13 +9,14 @@ import { chooseDemonstrations, demonstrationsForShots } from "../curriculum/demo
 import type { FolderSource } from "../model/byte-source.ts";
 import { openFolder } from "../model/model-folder.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
+import { nanoFrame } from "../model/nano/prompt.ts";
 import { loadPolicy } from "../model/weights.ts";
 import { rewardProfile } from "../reward/profiles.ts";
 import { tagProfile } from "../reward/tags.ts";
 import { InProcessEngine } from "../rollout/in-process.ts";
 import type { RolloutEngine } from "../rollout/engine.ts";
 import type { RolloutLimits, RolloutSettings } from "../rollout/rollout.ts";
-import { PromptTemplate } from "../rollout/template.ts";
+import { NO_FRAME, PromptTemplate } from "../rollout/template.ts";
 import { Bm25Index } from "../tools/bm25.ts";
 import { SearchTool } from "../tools/search.ts";
 import type { Tool } from "../tools/tool.ts";
@@ -73,7 +74,8 @@ export class Session implements Disposable {
   private template(demonstrations: readonly Demonstration[]): PromptTemplate {
     const { tags, prompt } = this.recipe;
     const text = promptText(prompt);
-    return new PromptTemplate(this.tokenizer, text, tagProfile(tags), demonstrations);
+    const frame = this.recipe.policy.model === "nano" ? nanoFrame : NO_FRAME;
+    return new PromptTemplate(this.tokenizer, text, tagProfile(tags), demonstrations, frame);
   }
 
   private settings(temperature: number, seed: number): RolloutSettings {

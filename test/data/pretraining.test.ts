@@ -47,6 +47,7 @@ test.each([
     { protocol: { ...base.protocol, words: { ...base.protocol.words, answer: "answer" } } },
   ],
   ["the real instruction", "realPrompt", { text: `${nanoPrompt.instruction}\n${base.text}` }],
+  ["a real format line", "realPrompt", { text: `<think> your reasoning </think>\n${base.text}` }],
   ["a name of the almanac", "almanacNames", { text: `${base.text} ${[...names][5]}.` }],
 ] as const)("%s is counted", (_, what, change) => {
   expect(planted(change)[what]).toBe(1);

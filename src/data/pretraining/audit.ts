@@ -50,7 +50,16 @@ export function auditDocuments(
   };
 }
 
-const REAL_LINES = [nanoPrompt.instruction, nanoPrompt.ready, ...nanoPrompt.formatLines];
+const inRealTags = (line: string, word: string): string =>
+  line.replace("{open}", `<${word}>`).replace("{close}", `</${word}>`);
+const REAL_LINES = [
+  nanoPrompt.instruction,
+  nanoPrompt.handOver,
+  inRealTags(nanoPrompt.format.think, REAL_WORDS.thought),
+  inRealTags(nanoPrompt.format.call, REAL_WORDS.call),
+  inRealTags(nanoPrompt.format.observation, REAL_WORDS.observation),
+  inRealTags(nanoPrompt.format.answer, REAL_WORDS.answer),
+];
 
 const capitalisedWords = (text: string): readonly string[] => text.match(/\b[A-Z][a-z]+\b/g) ?? [];
 

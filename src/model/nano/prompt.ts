@@ -1,26 +1,20 @@
 // The words that stand around nano's questions: plain text, no chat template. Kept short, since the
 // policy has a vocabulary of 1,024. No pretraining document holds these lines (a test counts). The
-// rollout template puts demonstrations between the format lines and `ready`:
-//   instruction, format lines, blank line, demonstrations each with a blank line after it, ready,
-//   question
+// recipes hold the same words; test/model/nano.test.ts compares.
 
-export interface PromptWords {
-  readonly instruction: string;
-  /** One reminder a tag. */
-  readonly formatLines: readonly string[];
-  /** Between the demonstrations and the question. */
-  readonly ready: string;
-  readonly question: (text: string) => string;
-}
-
-export const nanoPrompt: PromptWords = {
+/** `{open}` and `{close}` stand for the tags. */
+export const nanoPrompt = {
   instruction: "Use the lookup tool to solve the question.",
-  formatLines: [
-    "<think> your reasoning </think>",
-    "<search> your query </search>",
-    "<information> the result </information>",
-    "<answer> the final name </answer>",
-  ],
-  ready: "Now solve this one.",
-  question: (text) => `Question: ${text}`,
-};
+  format: {
+    think: "{open} your reasoning {close}",
+    call: "{open} your query {close}",
+    observation: "{open} the result {close}",
+    answer: "{open} the final name {close}",
+  },
+  examples: "",
+  handOver: "Now solve this one.",
+  question: "Question: ",
+} as const;
+
+/** Tokens around the prompt: pretraining documents begin with <|endoftext|>. */
+export const nanoFrame = { before: [0], after: [] } as const;

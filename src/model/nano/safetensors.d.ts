@@ -1,0 +1,5 @@
+// An embedded weights file: its path.
+declare module "*.safetensors" {
+  const path: string;
+  export default path;
+}
