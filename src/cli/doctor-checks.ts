@@ -7,8 +7,8 @@ import { isExecutable, listFatbins, readManifest } from "../../ffi/embedded.ts";
 import { type Candidate, installHint, listCandidates, type Machine, thisMachine } from "../../ffi/libtorch.ts";
 import { type EngineProbe, probeEngine } from "../../ffi/probe.ts";
 
-/** `missing` stops the main job; a `note` does not. */
-export type Verdict = "ok" | "note" | "missing";
+/** `missing` and `failed` stop the main job; a `note` does not. */
+export type Verdict = "ok" | "note" | "missing" | "failed";
 export interface Check {
   readonly name: string;
   readonly verdict: Verdict;

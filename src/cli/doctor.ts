@@ -24,12 +24,12 @@ async function run(options: Options): Promise<void> {
   const { parseDevice, selftest } = await import("./doctor-selftest.ts");
   const device = parseDevice(options.device);
   const checks = [...checkMachine(), ...(options.selftest ? await selftest(device) : [])];
-  const isFit = checks.every((check) => check.verdict !== "missing");
+  const isFit = checks.every(({ verdict }) => verdict === "ok" || verdict === "note");
   process.stdout.write(options.json ? `${JSON.stringify({ ok: isFit, checks })}\n` : describe(checks));
   process.exitCode = isFit ? 0 : 1;
 }
 
-const COLOURS: Readonly<Record<Verdict, string>> = { ok: "32", note: "33", missing: "31" };
+const COLOURS: Readonly<Record<Verdict, string>> = { ok: "32", note: "33", missing: "31", failed: "31" };
 
 function describe(checks: readonly Check[]): string {
   const isColoured = process.stdout.isTTY && !process.env["NO_COLOR"];

@@ -2,12 +2,24 @@
 // options and imports what it runs only when it runs: `icrl --help` loads none of it.
 import { Command } from "commander";
 import pkg from "../../package.json";
+import { register as registerContract } from "./contract.ts";
 import { register as registerDoctor } from "./doctor.ts";
+import { register as registerEval } from "./eval.ts";
+import { register as registerPretrain } from "./pretrain.ts";
 import { register as registerReward } from "./reward.ts";
+import { register as registerRun } from "./run.ts";
 import { register as registerScore } from "./score.ts";
 
 /** In the order in which `icrl --help` lists them. */
-const COMMANDS: readonly ((program: Command) => void)[] = [registerReward, registerScore, registerDoctor];
+const COMMANDS: readonly ((program: Command) => void)[] = [
+  registerRun,
+  registerEval,
+  registerContract,
+  registerScore,
+  registerReward,
+  registerPretrain,
+  registerDoctor,
+];
 
 export function makeProgram(): Command {
   const program = new Command("icrl")
