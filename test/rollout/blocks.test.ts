@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { PagePool, PrefixTrie } from "../../src/rollout/blocks.ts";
-import { uniform } from "../helpers/uniform.ts";
+import { uniform } from "../helpers/engine.ts";
 
 const run = (...tokens: number[]): Int32Array => Int32Array.from(tokens);
 const ints = (count: number, from = 0): Int32Array =>
