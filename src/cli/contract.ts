@@ -7,7 +7,7 @@ import { collect } from "./options.ts";
 interface Options {
   readonly recipe?: string;
   readonly run?: string;
-  readonly set: readonly string[];
+  readonly set?: readonly string[];
 }
 
 export function register(program: Command): void {
@@ -16,11 +16,11 @@ export function register(program: Command): void {
     .description("check on real rollouts that what is trained is what was sampled")
     .option("--recipe <name|file>", "an embedded recipe or a YAML file (default: nano)")
     .option("--run <folder>", "a run instead, or one of its checkpoints: folder@stage1")
-    .option("--set <key=value>", "change one value of the recipe; may be repeated", collect, [])
+    .option("--set <key=value>", "change one value of the recipe; may be repeated", collect)
     .action(run);
 }
 
-async function run({ recipe, run: spec, set }: Options): Promise<void> {
+async function run({ recipe, run: spec, set = [] }: Options): Promise<void> {
   const { checkSession } = await import("../train/contract-step.ts");
   const { renderRollout } = await import("../rollout/render.ts");
   using session = await openSession(recipe, spec, set);

@@ -9,7 +9,7 @@ interface Options {
   readonly run: string;
   readonly shots: number;
   readonly limit?: number;
-  readonly set: readonly string[];
+  readonly set?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -23,12 +23,12 @@ export function register(program: Command): void {
     )
     .requiredOption("--shots <k>", "demonstrations in the prompt", parseCount("--shots", 0))
     .option("--limit <n>", "questions (default: the recipe's)", parseCount("--limit", 1))
-    .option("--set <key=value>", "change one value of the recipe; may be repeated", collect, [])
+    .option("--set <key=value>", "change one value of the recipe; may be repeated", collect)
     .option("--json", "one JSON object")
     .action(run);
 }
 
-async function run({ run: spec, shots, limit, set, json }: Options): Promise<void> {
+async function run({ run: spec, shots, limit, set = [], json }: Options): Promise<void> {
   const { openCheckpoint } = await import("../train/open-checkpoint.ts");
   const { evaluateHeldOut } = await import("../train/evaluate.ts");
   const { evaluationRecord } = await import("./screen/json.ts");

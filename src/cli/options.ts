@@ -3,7 +3,7 @@
 import { UserError } from "../config/errors.ts";
 
 /** For an option that may be repeated. */
-export function collect(value: string, before: readonly string[]): readonly string[] {
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 

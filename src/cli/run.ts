@@ -6,7 +6,7 @@ import { collect, parseCount } from "./options.ts";
 
 interface Options {
   readonly recipe?: string;
-  readonly set: readonly string[];
+  readonly set?: readonly string[];
   readonly seed?: number;
   readonly run?: string;
   readonly json?: boolean;
@@ -20,7 +20,7 @@ export function register(program: Command): void {
     )
     .argument("[stages]", "stage1, stage2, ... or a range: stage1..3 (default: all that are left)")
     .option("--recipe <name|file>", "an embedded recipe or a YAML file (default: nano)")
-    .option("--set <key=value>", "change one value of the recipe; may be repeated", collect, [])
+    .option("--set <key=value>", "change one value of the recipe; may be repeated", collect)
     .option("--seed <n>", "of data order and sampling", parseCount("--seed", 0))
     .option("--run <folder>", "the run's folder: a new one, or one to go on with")
     .option("--json", "one JSON object a line; the last one is the summary")
@@ -33,7 +33,7 @@ async function run(stages: string | undefined, options: Options): Promise<void> 
   const { openScreen } = await import("./screen/screen.ts");
   const { observeAll } = await import("../run/observer.ts");
   const { defaultRecipe } = await import("../config/embedded.ts");
-  const { recipe, set: overrides, seed, run: path, json = false } = options;
+  const { recipe, set: overrides = [], seed, run: path, json = false } = options;
   using opened = openRun({ stages, recipe, overrides, seed, run: path }, defaultRecipe);
   const decode = (ids: ArrayLike<number>): string => opened.session.tokenizer.decode(ids);
   const { stdout: stream, env: environment } = process;

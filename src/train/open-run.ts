@@ -144,7 +144,7 @@ export function describeRun({ recipe, range, directory, session }: OpenedRun): R
     runPath: directory.path,
     recipeName: recipe.name,
     policyText: policyText(recipe, session),
-    deviceText: session.device.describe().name,
+    deviceText: deviceText(session),
     seed: recipe.seed,
     stages: stages.map(({ shots, steps }, index) => ({ name: names[index]!, shots, steps })),
     evalShots: recipe.eval.shots,
@@ -162,4 +162,9 @@ function policyText({ policy: { model, dtype } }: Recipe, { policy }: Session): 
     .tensors()
     .reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
   return `${model}, ${(parameters / 1e6).toFixed(2)} M parameters, ${dtype}`;
+}
+
+function deviceText({ device }: Session): string {
+  const { kind, threads } = device.describe();
+  return kind === "cpu" ? `cpu, ${threads} threads` : `${kind} ${device.index}`;
 }
