@@ -2,12 +2,11 @@
 // and out.
 
 import { expect, test } from "bun:test";
-import { Device } from "../../ffi/device.ts";
 import type { Dtype, Policy } from "../../ffi/policy.ts";
 import { Trainer } from "../../ffi/trainer.ts";
 import { loadPolicy } from "../../src/model/weights.ts";
 import golden from "../golden/adamw.json" with { type: "json" };
-import { openTiny, randomIds, relativeError, rowsBatch } from "../helpers/engine.ts";
+import { openCpu, openTiny, randomIds, relativeError, rowsBatch } from "../helpers/engine.ts";
 import { digest, goldenPath, type TensorDigest } from "../helpers/folders.ts";
 
 const BOUNDS: readonly [Dtype, number][] = [
@@ -17,7 +16,7 @@ const BOUNDS: readonly [Dtype, number][] = [
 
 for (const [dtype, bound] of BOUNDS) {
   test(`20 clipped steps in ${dtype} end where torch.optim.AdamW ends, within ${bound}`, () => {
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = loadPolicy(device, goldenPath("qwen3-tied"), dtype);
     using trainer = Trainer.open(policy, golden.settings);
     const { losses, norms } = train(trainer);
@@ -80,7 +79,7 @@ function copyState(from: Trainer, to: Trainer, policy: Policy): void {
 }
 
 test("optimizer state written into another trainer makes its next step identical", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f32");
   using trainer = Trainer.open(policy, SETTINGS);
   for (const step of [0, 1, 2]) oneStep(trainer, step);
@@ -98,7 +97,7 @@ test("optimizer state written into another trainer makes its next step identical
 });
 
 test("weight decay leaves vectors alone where it is asked to", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   const after = [true, false].map((decayMatricesOnly) => {
     using policy = openTiny(device, "f64");
     using trainer = Trainer.open(policy, { ...SETTINGS, weightDecay: 0.5, decayMatricesOnly });
@@ -120,7 +119,7 @@ test("weight decay leaves vectors alone where it is asked to", () => {
 });
 
 test("gradients that are not finite change nothing and are an error", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f32");
   using trainer = Trainer.open(policy, SETTINGS);
   const before = policy.read("lm_head.weight");
@@ -132,7 +131,7 @@ test("gradients that are not finite change nothing and are an error", () => {
 });
 
 test("gradients of several batches add up, and zero drops them", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f64");
   using trainer = Trainer.open(policy, SETTINGS);
   const gradient = (batches: readonly number[]): Float64Array => {

@@ -3,10 +3,9 @@
 
 import { expect, test } from "bun:test";
 import { KvCache } from "../../ffi/cache.ts";
-import { Device } from "../../ffi/device.ts";
 import { InvalidArgumentError } from "../../ffi/errors.ts";
 import type { Dtype, Policy } from "../../ffi/policy.ts";
-import { logSoftmax, openTiny, randomIds, rowsBatch } from "../helpers/engine.ts";
+import { logSoftmax, openCpu, openTiny, randomIds, rowsBatch } from "../helpers/engine.ts";
 import { cacheBatch, Pages, type Part, type Run } from "../helpers/paging.ts";
 
 const VOCAB = 37;
@@ -59,7 +58,7 @@ const BOUNDS: readonly [Dtype, number][] = [
 for (const [dtype, bound] of BOUNDS) {
   for (const pageTokens of [16, 32, 80]) {
     test(`pages of ${pageTokens}: one sequence in pieces equals its forward (${dtype})`, () => {
-      using device = Device.open("cpu");
+      using device = openCpu();
       using policy = openTiny(device, dtype);
       const numPages = Math.ceil(100 / pageTokens);
       using cache = KvCache.open(policy, { numPages, pageTokens });
@@ -73,7 +72,7 @@ for (const [dtype, bound] of BOUNDS) {
     });
 
     test(`pages of ${pageTokens}: shared prefixes, mixed prefill and decode (${dtype})`, () => {
-      using device = Device.open("cpu");
+      using device = openCpu();
       using policy = openTiny(device, dtype, { tied: true });
       using cache = KvCache.open(policy, { numPages: 400, pageTokens });
       expect(Math.max(...branchingErrors(policy, cache, new Pages(pageTokens, 400)))).toBeLessThan(
@@ -125,7 +124,7 @@ function branchingErrors(policy: Policy, cache: KvCache, pages: Pages): number[]
 }
 
 test("a cache refuses the weights of another version until it is reset", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f32");
   using cache = KvCache.open(policy, { numPages: 4, pageTokens: 16 });
   const batch = () =>
@@ -159,7 +158,7 @@ const BAD: readonly [
 ];
 for (const [name, spoil] of BAD) {
   test(`${name} is refused`, () => {
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = openTiny(device, "f32");
     using cache = KvCache.open(policy, { numPages: 4, pageTokens: 16 });
     const pages = new Pages(16, 4);

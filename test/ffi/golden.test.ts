@@ -5,14 +5,13 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { KvCache } from "../../ffi/cache.ts";
-import { Device } from "../../ffi/device.ts";
 import type { Dtype } from "../../ffi/policy.ts";
 import { Trainer } from "../../ffi/trainer.ts";
 import { memorySource } from "../../src/model/byte-source.ts";
 import { readHeader, readTensor } from "../../src/model/safetensors.ts";
 import { rowBatch } from "../../src/model/score.ts";
 import { loadPolicy } from "../../src/model/weights.ts";
-import { ADAMW, relativeError } from "../helpers/engine.ts";
+import { ADAMW, openCpu, relativeError } from "../helpers/engine.ts";
 import {
   digest,
   type Golden,
@@ -32,7 +31,7 @@ for (const name of GOLDEN_MODELS) {
   for (const [dtype, bound] of BOUNDS) {
     test(`${name} in ${dtype}: logprobs, entropies and gradients within ${bound}`, () => {
       const golden = readGolden(name);
-      using device = Device.open("cpu");
+      using device = openCpu();
       using policy = loadPolicy(device, goldenPath(name), dtype);
       const batch = rowBatch(golden.ids);
       const { logprobs_N, entropies_N } = policy.logprobs(batch);
@@ -49,7 +48,7 @@ for (const name of GOLDEN_MODELS) {
 
   test(`${name}: logits of the cached forward within 1e-4 in f32 and 1e-6 in f64`, () => {
     const golden = readGolden(name);
-    using device = Device.open("cpu");
+    using device = openCpu();
     for (const [dtype, bound] of [
       ["f32", 1e-4],
       ["f64", 1e-6],

@@ -3,12 +3,11 @@
 
 import { expect, test } from "bun:test";
 import { KvCache } from "../../ffi/cache.ts";
-import { Device } from "../../ffi/device.ts";
 import { EngineError, InvalidArgumentError } from "../../ffi/errors.ts";
 import { counters } from "../../ffi/native.ts";
 import { Policy } from "../../ffi/policy.ts";
 import { Trainer } from "../../ffi/trainer.ts";
-import { ADAMW, openTiny, randomIds, rowsBatch, tinyConfig } from "../helpers/engine.ts";
+import { ADAMW, openCpu, openTiny, randomIds, rowsBatch, tinyConfig } from "../helpers/engine.ts";
 import { cacheBatch, Pages } from "../helpers/paging.ts";
 
 const BATCH = rowsBatch([randomIds(8, 37, 1)]);
@@ -16,7 +15,7 @@ const BATCH = rowsBatch([randomIds(8, 37, 1)]);
 test("live objects and bytes return to their start after everything was used and closed", () => {
   const start = counters();
   {
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = openTiny(device, "f32");
     using cache = KvCache.open(policy, { numPages: 4, pageTokens: 16 });
     using trainer = Trainer.open(policy, ADAMW);
@@ -44,7 +43,7 @@ test("live objects and bytes return to their start after everything was used and
 });
 
 test("closing twice is safe, and using after close throws and says what", () => {
-  const device = Device.open("cpu");
+  const device = openCpu();
   const policy = openTiny(device, "f32");
   const cache = KvCache.open(policy, { numPages: 1, pageTokens: 16 });
   const trainer = Trainer.open(policy, ADAMW);
@@ -68,7 +67,7 @@ test("closing twice is safe, and using after close throws and says what", () => 
 });
 
 test("calls out of order are refused: logprobs, then backward, then step", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f32");
   using trainer = Trainer.open(policy, ADAMW);
   const d = new Float64Array(7);
@@ -84,15 +83,16 @@ test("calls out of order are refused: logprobs, then backward, then step", () =>
 });
 
 test("errors carry the name of the call and what was wrong", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f32");
-  const error = caught(() => policy.read("model.layers.9.nothing"));
+  const one = new Float32Array(1);
+  const error = caught(() => policy.write("model.layers.9.nothing", one, "f32"));
   expect(error).toBeInstanceOf(InvalidArgumentError);
   expect(error).toBeInstanceOf(EngineError);
-  expect(error.message).toContain("icrl_policy_tensor_");
+  expect(error.message).toContain("icrl_policy_tensor_write");
   expect(error.message).toContain("model.layers.9.nothing");
   expect(() => policy.write("model.norm.weight", new Float32Array(3), "f32")).toThrow(
-    /model\.norm\.weight/,
+    /20 elements, not 3/,
   );
   expect(() => Policy.open(device, tinyConfig({ kvHeads: 3 }), "f32")).toThrow(
     InvalidArgumentError,
@@ -110,7 +110,7 @@ function caught(call: () => unknown): Error {
 }
 
 test("weights go in and out unchanged, and each write starts a new version", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f32");
   const name = "model.layers.1.self_attn.q_proj.weight";
   const data = Float32Array.from({ length: 24 * 20 }, (_, i) => Math.sin(i));
@@ -125,7 +125,7 @@ test("weights go in and out unchanged, and each write starts a new version", () 
 });
 
 test("bf16 bits survive a round trip through an f32 policy", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f32");
   const bits = Uint16Array.from({ length: 20 }, (_, i) => 0x3f80 + 37 * i);
   policy.write("model.norm.weight", bits, "bf16");
@@ -135,7 +135,7 @@ test("bf16 bits survive a round trip through an f32 policy", () => {
 });
 
 test("randomize depends on the seed alone, with ones for norms and zeros for biases", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using a = Policy.open(device, tinyConfig(), "f32");
   using b = Policy.open(device, tinyConfig(), "f32");
   a.randomize(5, 0.02);

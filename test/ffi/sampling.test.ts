@@ -3,8 +3,7 @@
 
 import { expect, test } from "bun:test";
 import { KvCache } from "../../ffi/cache.ts";
-import { Device } from "../../ffi/device.ts";
-import { logSoftmax, openTiny, randomIds } from "../helpers/engine.ts";
+import { logSoftmax, openCpu, openTiny, randomIds } from "../helpers/engine.ts";
 import { cacheBatch, Pages } from "../helpers/paging.ts";
 
 const VOCAB = 37;
@@ -23,7 +22,7 @@ function draw(
   seed: number,
   temperature: number,
 ): Drawn {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f32");
   using cache = KvCache.open(policy, { numPages: 4, pageTokens: 16 });
   const pages = new Pages(16, 4);
@@ -112,7 +111,7 @@ test("decoding beside other sequences samples the same tokens as decoding alone"
 
 /** Twelve tokens after each of the chosen prompts; the stream is the prompt's. */
 function decode(chosen: readonly number[]): number[][] {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f32");
   using cache = KvCache.open(policy, { numPages: 30, pageTokens: 16 });
   const pages = new Pages(16, 30);

@@ -4,13 +4,13 @@
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Device } from "../../ffi/device.ts";
 import { InvalidArgumentError } from "../../ffi/errors.ts";
 import type { Policy, PolicyConfig, TrieBatch } from "../../ffi/policy.ts";
 import { Trainer } from "../../ffi/trainer.ts";
 import {
   ADAMW,
   maxAbs,
+  openCpu,
   openTiny,
   randomIds,
   relativeError,
@@ -67,7 +67,7 @@ const SHAPES: readonly [string, Partial<PolicyConfig>][] = [
 ];
 for (const [name, change] of SHAPES) {
   test(`random tries equal separate rows in logprobs, entropies and gradients (${name})`, () => {
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = openTiny(device, "f64", change);
     fc.assert(
       fc.property(forests(37), fc.nat(1000), (forest, seed) => {
@@ -113,7 +113,7 @@ const FOREST: readonly TrieNode[] = [
 ];
 
 test("a large trie equals separate rows in f32 to 1e-5", () => {
-  using device = Device.open("cpu");
+  using device = openCpu(2);
   using policy = openTiny(device, "f32");
   const [trie, rows] = [flatten(FOREST), separate(FOREST)];
   const d = coefficients(trie.targetTokens_N.length, 5);
@@ -137,7 +137,7 @@ const SAME: readonly [string, Options][] = [
 ];
 for (const [name, options] of SAME) {
   test(`${name} changes neither logprobs nor gradients`, () => {
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = openTiny(device, "f64");
     const { batch, targetTokens_N } = flatten(FOREST);
     const [d, e] = [coefficients(targetTokens_N.length, 1), coefficients(targetTokens_N.length, 2)];
@@ -150,7 +150,7 @@ for (const [name, options] of SAME) {
 }
 
 test("several targets may share a row, repeat, and come in any order", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f64");
   const row = rowsBatch([randomIds(6, 37, 3)]);
   const all = {
@@ -176,7 +176,7 @@ test("several targets may share a row, repeat, and come in any order", () => {
 });
 
 test("gradients are those of finite differences", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using policy = openTiny(device, "f64");
   const { batch, targetTokens_N } = flatten(FOREST);
   const [d, e] = [coefficients(targetTokens_N.length, 8), coefficients(targetTokens_N.length, 9)];
@@ -223,7 +223,7 @@ const BAD: readonly [string, (batch: TrieBatch) => TrieBatch][] = [
 ];
 for (const [name, spoil] of BAD) {
   test(`${name} is refused before anything is computed`, () => {
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = openTiny(device, "f32");
     const batch = spoil(rowsBatch([randomIds(6, 37, 3)]));
     expect(() => policy.logprobs(batch)).toThrow(InvalidArgumentError);

@@ -1,12 +1,19 @@
 // Tiny policies for tests of the engine: small sizes that no block size divides, weights under
 // which every part matters.
 
-import { type Device } from "../../ffi/device.ts";
+import { Device } from "../../ffi/device.ts";
+import { setThreads } from "../../ffi/native.ts";
 import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "../../ffi/policy.ts";
 import type { TrainerConfig } from "../../ffi/trainer.ts";
 import { rotary } from "../../src/model/rope.ts";
 
 export const ADAMW: TrainerConfig = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0 };
+
+/** One thread is fastest for tiny policies, and two are for what threads could break. */
+export function openCpu(threads = 1): Device {
+  setThreads(threads);
+  return Device.open("cpu");
+}
 
 /** Qwen3-like with grouped queries; `change` makes it something else. */
 export function tinyConfig(change: Partial<PolicyConfig> = {}): PolicyConfig {

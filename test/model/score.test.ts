@@ -1,14 +1,14 @@
 // Scoring one sequence: golden logprobs and gradient digests, under the folder's own tensor names.
 
 import { expect, test } from "bun:test";
-import { Device } from "../../ffi/device.ts";
 import type { ModelFolder } from "../../src/model/model-folder.ts";
 import { scoreIds } from "../../src/model/score.ts";
 import { openFolder } from "../../src/model/weights.ts";
 import { GOLDEN_MODELS, goldenPath, readGolden } from "../helpers/folders.ts";
+import { openCpu } from "../helpers/engine.ts";
 
 function score(folder: ModelFolder, ids: readonly number[], grad: boolean) {
-  using device = Device.open("cpu");
+  using device = openCpu();
   return scoreIds(folder, ids, { device, dtype: "f32", grad });
 }
 

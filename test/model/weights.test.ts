@@ -4,12 +4,12 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Device } from "../../ffi/device.ts";
 import { counters } from "../../ffi/native.ts";
 import { Policy } from "../../ffi/policy.ts";
 import { expectedTensors } from "../../src/model/tensors.ts";
 import { loadPolicy, openFolder, saveFolder } from "../../src/model/weights.ts";
 import { changedFolder, GOLDEN_MODELS, goldenPath } from "../helpers/folders.ts";
+import { openCpu } from "../helpers/engine.ts";
 
 function withFolder(use: (folder: string) => void): void {
   const folder = mkdtempSync(join(tmpdir(), "icrl-weights-"));
@@ -23,7 +23,7 @@ function withFolder(use: (folder: string) => void): void {
 for (const name of GOLDEN_MODELS) {
   test(`${name}: the engine has exactly the expected tensors`, () => {
     using folder = openFolder(goldenPath(name));
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = Policy.open(device, folder.config.policy, "f32");
     const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : 1);
     const expected = expectedTensors(folder.config.policy).toSorted(byName);
@@ -32,7 +32,7 @@ for (const name of GOLDEN_MODELS) {
 
   test(`${name}: saved in the dtype of its files, the weights and settings come back`, () => {
     withFolder((root) => {
-      using device = Device.open("cpu");
+      using device = openCpu();
       using folder = openFolder(goldenPath(name));
       using policy = loadPolicy(device, folder, "f32");
       const dtype = { BF16: "bf16", F16: "f16", F32: "f32" }[
@@ -49,7 +49,7 @@ for (const name of GOLDEN_MODELS) {
 }
 
 test("a policy loads the same from files in memory as from disk", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   using disk = loadPolicy(device, goldenPath("qwen3-tied"), "f64");
   using memory = loadPolicy(
     device,
@@ -61,7 +61,7 @@ test("a policy loads the same from files in memory as from disk", () => {
 
 test("a small shard limit makes several files with an index, and nothing is left over", () => {
   withFolder((root) => {
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = loadPolicy(device, goldenPath("qwen2-tied"), "f32");
     const folder = join(root, "saved");
     saveFolder(policy, folder, {
@@ -85,7 +85,7 @@ test("a small shard limit makes several files with an index, and nothing is left
 
 test("config.json names the dtype of the files, and the tokenizer goes along", () => {
   withFolder((root) => {
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = loadPolicy(device, goldenPath("qwen2-tied"), "f32");
     saveFolder(policy, join(root, "saved"), { dtype: "f16", copyFrom: goldenPath("qwen2-tied") });
     const config = JSON.parse(readFileSync(join(root, "saved/config.json"), "utf8"));
@@ -100,7 +100,7 @@ test("config.json names the dtype of the files, and the tokenizer goes along", (
 
 test("saving replaces an older folder whole", () => {
   withFolder((root) => {
-    using device = Device.open("cpu");
+    using device = openCpu();
     using policy = loadPolicy(device, goldenPath("qwen2-tied"), "f32");
     const options = { dtype: "f32", copyFrom: goldenPath("qwen2-tied") } as const;
     saveFolder(policy, join(root, "saved"), { ...options, maxShardBytes: 20_000 });
@@ -115,7 +115,7 @@ test("saving replaces an older folder whole", () => {
 });
 
 test("a folder that is refused leaves no policy behind", () => {
-  using device = Device.open("cpu");
+  using device = openCpu();
   const before = counters().policies;
   const broken = changedFolder(
     "qwen3-tied",
