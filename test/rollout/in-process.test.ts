@@ -1,6 +1,6 @@
 // The in-process engine with a real, tiny, random policy. Legend: L tokens of a sequence.
 
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { RolloutRecord } from "../../src/rollout/rollout.ts";
 import type { EngineSequence, PromptRuns, SampledTurn } from "../../src/rollout/engine.ts";
 import { KvCache } from "../../ffi/cache.ts";
@@ -14,6 +14,8 @@ import { Role } from "../../src/types.ts";
 import { byteTokenizer, EOS } from "../helpers/byte-tokenizer.ts";
 import { openTiny, randomIds, rowsBatch } from "../helpers/engine.ts";
 import { promptOf, settings, task } from "../helpers/rollouts.ts";
+
+setDefaultTimeout(60_000); // the engine may have to be compiled first
 
 const device = Device.open("cpu");
 const policy = openTiny(device, "f64", { vocab: byteTokenizer.vocabSize });
@@ -62,8 +64,8 @@ const chatty = settings({
   },
   limits: {
     maxCalls: 3,
-    maxTurnTokens: 30,
-    maxNewTokens: 60,
+    maxTurnTokens: 15,
+    maxNewTokens: 30,
     maxObservationTokens: 120,
     context: 500,
   },
@@ -72,7 +74,7 @@ const chatty = settings({
 
 function requests(numGroups: number, numSamples: number): GroupRequest[] {
   return Array.from({ length: numGroups }, (_, stream) => {
-    const given = { ...promptOf("Use the tool. ".repeat(9), `Where is number ${stream}?\n`) };
+    const given = { ...promptOf("Use the tool. ".repeat(3), `Where is number ${stream}?\n`) };
     return { id: `g${stream}`, stream, task, prompt: given, numSamples };
   });
 }
@@ -135,7 +137,7 @@ test("prompts computed a few tokens a step give the same samples", async () => {
 
 test("40 sequences pass through a cache that holds only a few, with the same samples", async () => {
   using large = open({ numPages: 4000 });
-  using small = open({ numPages: 80 });
+  using small = open({ numPages: 60 });
   expect(tokensOf(await records(small.engine, 10, 4))).toEqual(
     tokensOf(await records(large.engine, 10, 4)),
   );
@@ -211,7 +213,7 @@ test("a turn ends where it is told to, and says so", async () => {
   using stopping = opened.engine.open(prompt(1), 9);
   const turn = await draw(stopping, { shouldStop: (id) => id === ids_N[3] });
   expect(turn.stopped).toBe(true);
-  expect([...turn.ids_N]).toEqual([...ids_N.slice(0, ids_N.indexOf(ids_N[3]!) + 1)]);
+  expect(turn.ids_N).toEqual(ids_N.slice(0, ids_N.indexOf(ids_N[3]!) + 1));
 });
 
 test("logprobs are at the temperature asked for; at 0 the most probable token wins", async () => {
