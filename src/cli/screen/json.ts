@@ -23,30 +23,25 @@ export function jsonObserver(write: (line: string) => void): RunObserver {
       line("eval", evaluationRecord(evaluation));
     },
     onMessage: (message) => line("message", message),
-    onEnd: (end) => line("summary", summaryRecord(evaluations, end, runPath)),
+    onEnd(end) {
+      line("end", { ...end, run: runPath });
+      line("summary", summaryRecord(evaluations, end));
+    },
   };
 }
 
-/** What the last line holds: every evaluation of the run, in order, and how this call ended. */
-export function summaryRecord(
-  evaluations: readonly Evaluation[],
-  end: RunEnd,
-  runPath: string,
-): object {
-  const { wallSeconds, steps, outcome, reason } = end;
-  const evals = evaluations.map(evaluationRecord);
-  return {
-    evals,
-    wall_s: wallSeconds,
-    steps,
-    outcome,
-    ...(reason === undefined ? {} : { reason }),
-    run: runPath,
-  };
+/** The last line, of fixed keys: every evaluation of the run, in order, and what this call took. */
+export function summaryRecord(evaluations: readonly Evaluation[], end: RunEnd): object {
+  const evals = evaluations.map((evaluation) => {
+    const { stage, shots, em, em_1hop, em_2hop, valid_format, tool_calls } =
+      evaluationRecord(evaluation);
+    return { stage, shots, em, em_1hop, em_2hop, valid_format, tool_calls };
+  });
+  return { evals, wall_s: end.wallSeconds, steps: end.steps };
 }
 
 /** `em_1hop` and `em_2hop` are null where the tasks do not say their hops. */
-export function evaluationRecord(evaluation: Evaluation): object {
+export function evaluationRecord(evaluation: Evaluation) {
   const { stage, shots, em, emByHops, validFormat, toolCalls, numSamples, step, seconds } =
     evaluation;
   const hops = { em_1hop: emByHops["1"] ?? null, em_2hop: emByHops["2"] ?? null };
