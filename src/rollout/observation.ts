@@ -15,7 +15,12 @@ export interface Observation {
 /** A text longer than this for each token of the limit is cut before it is encoded at all. */
 const MAX_CHARS_PER_TOKEN = 64;
 
+/**
+ * Lives as long as a batch of rollouts: it keeps what it wrote, since samples often read the same.
+ */
 export class ObservationWriter {
+  private readonly written = new Map<string, Observation>();
+
   constructor(
     private readonly tokenizer: Tokenizer,
     private readonly tags: TagPair,
@@ -29,6 +34,15 @@ export class ObservationWriter {
 
   /** `newLine`: the policy's text has not ended its line. */
   write(result: string, newLine: boolean): Observation {
+    const key = `${newLine ? "\n" : " "}${result}`;
+    const kept = this.written.get(key);
+    if (kept !== undefined) return kept;
+    const observation = this.fit(result, newLine);
+    this.written.set(key, observation);
+    return observation;
+  }
+
+  private fit(result: string, newLine: boolean): Observation {
     const body = result.slice(0, this.maxTokens * MAX_CHARS_PER_TOKEN).trim();
     let observation = this.wrap(body, newLine);
     if (observation.tokens.length <= this.maxTokens) return observation;
