@@ -53,7 +53,7 @@ int32_t icrl_kernel_check(icrl_device* device, const char* kernel, int32_t seed,
 /* ---- device -------------------------------------------------------------------------------------------------- */
 
 int32_t icrl_device_open(int32_t kind, int32_t index, icrl_device** device /* new */);
-/* A JSON object: name, kind, total_bytes, compute_capability. */
+/* A JSON object: kind, threads, isa of the CPU kernels and, on CUDA, free_bytes and total_bytes. */
 int32_t icrl_device_describe(icrl_device* device, char* json, int32_t capacity);
 void icrl_device_close(icrl_device* device);
 
@@ -109,12 +109,13 @@ int32_t icrl_cache_reset(icrl_cache* cache);
  *   segments[S * 5]    index into pages, number of cached tokens, position of its first token, first token of the batch
  *                      that reads it, end of those. A token reads the entries whose position is not larger than its own.
  *                      A segment's entries fill its pages in order; it includes tokens written by this very call.
+ *                      Segments are sorted by their first token (depth-first order of the trie does that).
  *                      For each token the segments that cover it are disjoint and include itself.
  *   pages[P]           page lists of the segments, one after the other
  *   rows[N]            tokens of this batch after which to sample
  *   streams[N * 3]     group, sample, position: with the seed they name the noise (Philox 4x32-10, one uniform a token)
  *   temperature        0 takes the most probable token and reports logprobs at temperature 1
- * Out: ids[N], logprobs[N], entropies[N] or null, logits[N * vocab] or null. */
+ * Out: ids[N], logprobs[N], entropies[N], logits[N * vocab] or null. */
 int32_t icrl_cache_forward(icrl_cache* cache, int32_t num_tokens, const int32_t* tokens, const int32_t* positions,
                            const int32_t* slots, int32_t num_segments, const int32_t* segments, int32_t num_pages,
                            const int32_t* pages, int32_t num_rows, const int32_t* rows, const int32_t* streams, uint32_t seed,

@@ -1,0 +1,50 @@
+// Where a policy lives: the CPU or one CUDA device.
+import { cText, check, live, native, type NativeHandle, openHandle, readText } from "./native.ts";
+
+export type DeviceKind = "cpu" | "cuda";
+export interface DeviceInfo {
+  readonly kind: DeviceKind;
+  readonly threads: number;
+  readonly isa: string; // of the CPU kernels
+  readonly free_bytes?: number;
+  readonly total_bytes?: number;
+}
+
+export class Device implements Disposable {
+  #handle: NativeHandle<"device"> | null;
+
+  private constructor(
+    handle: NativeHandle<"device">,
+    readonly kind: DeviceKind,
+    readonly index: number,
+  ) {
+    this.#handle = handle;
+  }
+
+  static open(kind: DeviceKind, index = 0): Device {
+    const handle = openHandle<"device">((out) => check("icrl_device_open", kind === "cpu" ? 0 : 1, index, out));
+    return new Device(handle, kind, index);
+  }
+
+  get handle(): NativeHandle<"device"> {
+    return live(this.#handle, "device");
+  }
+
+  describe(): DeviceInfo {
+    const json = readText((buffer, capacity) => check("icrl_device_describe", this.handle, buffer, capacity));
+    return JSON.parse(json) as DeviceInfo;
+  }
+
+  /** The largest relative difference of a kernel from its reference in double. */
+  checkKernel(name: string, seed = 0): number {
+    const error = new Float64Array(1);
+    check("icrl_kernel_check", this.handle, cText(name), seed, error);
+    return error[0]!;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#handle === null) return;
+    native().calls.icrl_device_close(this.#handle);
+    this.#handle = null;
+  }
+}

@@ -1,0 +1,184 @@
+#include "decoder.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace icrl {
+namespace {
+
+// Host integers to the device in one copy.
+Tensor to_device(const int32_t* data, int64_t n, at::Device device) {
+  return at::from_blob(const_cast<int32_t*>(data), {n}, at::kInt).to(device, /*non_blocking=*/false, /*copy=*/true);
+}
+
+void check_segments(int32_t num_tokens, int32_t num_segments, const int32_t* segments) {
+  int32_t covered = 0;
+  for (int32_t i = 0; i < num_segments; i++) {
+    const int32_t first = segments[3 * i], own = segments[3 * i + 1], end = segments[3 * i + 2];
+    require(first == covered, "segments are not in depth-first order, or leave tokens out");
+    require(first < own && own <= end && end <= num_tokens, "a segment's ranges are not in order");
+    covered = own;
+  }
+  require(covered == num_tokens, "segments leave tokens out");
+}
+
+}  // namespace
+
+Batch make_batch(const icrl_policy& policy, int32_t num_tokens, const int32_t* tokens, const int32_t* positions,
+                 int32_t num_segments, const int32_t* segments, int32_t num_targets, const int32_t* target_rows,
+                 const int32_t* target_ids) {
+  require(tokens && positions && segments && target_rows && target_ids, "a pointer is null");
+  require(num_tokens > 0 && num_segments > 0 && num_targets >= 0, "a batch has no tokens");
+  check_segments(num_tokens, num_segments, segments);
+  Batch b;
+  b.max_position = 0;
+  for (int32_t i = 0; i < num_tokens; i++) {
+    require(tokens[i] >= 0 && tokens[i] < policy.config.vocab, "a token id is outside the vocabulary");
+    require(positions[i] >= 0, "a position is negative");
+    b.max_position = std::max(b.max_position, positions[i]);
+  }
+  for (int32_t i = 0; i < num_targets; i++) {
+    require(target_rows[i] >= 0 && target_rows[i] < num_tokens, "a target row is outside the batch");
+    require(target_ids[i] >= 0 && target_ids[i] < policy.config.vocab, "a target id is outside the vocabulary");
+  }
+  for (int32_t i = 0; i < num_segments; i++) {
+    const int32_t* s = segments + 3 * i;
+    for (int32_t t = s[0] + 1; t < s[1]; t++)
+      require(positions[t] == positions[t - 1] + 1, "positions of a segment are not consecutive");
+    b.segments.push_back({s[0], s[2], s[1] - s[0], positions[s[0]], s[0]});
+  }
+  b.tokens = to_device(tokens, num_tokens, policy.device);
+  b.positions = to_device(positions, num_tokens, policy.device);
+  b.target_rows = to_device(target_rows, num_targets, policy.device);
+  b.target_ids = to_device(target_ids, num_targets, policy.device);
+  return b;
+}
+
+Tensor project(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return bias.defined() ? at::addmm(bias, x, weight.t()) : at::mm(x, weight.t());
+}
+
+Tensor norm(const Tensor& x, const Tensor& weight, double eps, Tensor* rstd) {
+  const Tensor y = at::empty_like(x);
+  const auto wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const Tensor scale = at::empty({x.size(0)}, x.options().dtype(wide));
+  rmsnorm(x, weight, eps, y, scale);
+  if (rstd) *rstd = scale;
+  return y;
+}
+
+void add_product(const Tensor& grad, const Tensor& a, const Tensor& b) {
+  if (grad.scalar_type() == a.scalar_type()) grad.addmm_(a.t(), b);
+  else grad.add_(at::mm(a.t(), b));
+}
+
+QkvViews split_heads(const icrl_policy& p, const Tensor& qkv) {
+  const int64_t rows = qkv.size(0), dim = p.config.head_dim, q = p.q_width(), kv = p.kv_width();
+  return {qkv.narrow(1, 0, q).view({rows, p.config.heads, dim}), qkv.narrow(1, q, kv).view({rows, p.config.kv_heads, dim}),
+          qkv.narrow(1, q + kv, kv).view({rows, p.config.kv_heads, dim})};
+}
+
+namespace {
+
+double attention_scale(const icrl_policy& p) { return 1 / std::sqrt(double(p.config.head_dim)); }
+
+// Normalised input of a norm again, from what was kept: cheaper than keeping it.
+Tensor norm_again(const Tensor& x, const Tensor& rstd, const Tensor& weight) {
+  return x.scalar_type() == rstd.scalar_type() ? x * rstd.unsqueeze(1) * weight
+                                               : (x.to(rstd.scalar_type()) * rstd.unsqueeze(1)).to(x.scalar_type()) * weight;
+}
+
+void rotate(icrl_policy& p, const LayerWeights& w, const Batch& b, LayerTape& t) {
+  const QkvViews raw = split_heads(p, t.qkv);
+  const int64_t heads = p.config.heads, kv_heads = p.config.kv_heads;
+  t.qk = at::empty({t.qkv.size(0), heads + kv_heads, p.config.head_dim}, t.qkv.options());
+  if (w.q_norm.defined()) t.qk_rstd = at::empty({t.qkv.size(0), heads + kv_heads}, t.qkv.options().dtype(p.wide()));
+  const auto rstd = [&](int64_t first, int64_t n) { return t.qk_rstd.defined() ? t.qk_rstd.narrow(1, first, n) : Tensor(); };
+  const Tensor& table = p.rope(b.max_position + 1);
+  rope(raw.q, t.qk.narrow(1, 0, heads), w.q_norm, p.config.rms_eps, rstd(0, heads), table, b.positions);
+  rope(raw.k, t.qk.narrow(1, heads, kv_heads), w.k_norm, p.config.rms_eps, rstd(heads, kv_heads), table, b.positions);
+}
+
+// x[T, d] -> x after the layer; fills the tape.
+Tensor layer_forward(icrl_policy& p, const LayerWeights& w, const Batch& b, const Tensor& x, LayerTape& t) {
+  const int64_t rows = x.size(0), heads = p.config.heads;
+  t.input = x;
+  t.qkv = project(norm(x, w.input_norm, p.config.rms_eps, &t.input_rstd), w.qkv, w.qkv_bias);
+  rotate(p, w, b, t);
+  t.attention = at::empty({rows, heads, p.config.head_dim}, x.options());
+  t.lse = at::empty({rows, heads}, x.options().dtype(p.wide()));
+  attention(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, p.config.kv_heads), split_heads(p, t.qkv).v, b.positions,
+            b.segments, attention_scale(p), t.attention, t.lse);
+  t.middle = at::addmm(x, t.attention.view({rows, p.q_width()}), w.o.t());
+  t.gate_up = project(norm(t.middle, w.post_norm, p.config.rms_eps, &t.post_rstd), w.gate_up);
+  const Tensor activated = at::empty({rows, p.config.ffn}, x.options());
+  swiglu(t.gate_up, activated);
+  return at::addmm(t.middle, activated, w.down.t());
+}
+
+// d: gradient of the layer's output, becomes that of t.middle.
+void mlp_backward(icrl_policy& p, const LayerWeights& w, LayerTape& t, const Tensor& d, const LayerWeights& g) {
+  const Tensor activated = at::empty({d.size(0), p.config.ffn}, d.options());
+  swiglu(t.gate_up, activated);
+  add_product(g.down, d, activated);
+  at::mm_out(const_cast<Tensor&>(activated), d, w.down);  // now its gradient
+  swiglu_backward(t.gate_up, activated, t.gate_up);       // in place
+  add_product(g.gate_up, t.gate_up, norm_again(t.middle, t.post_rstd, w.post_norm));
+  rmsnorm_backward(t.middle, w.post_norm, t.post_rstd, at::mm(t.gate_up, w.gate_up), d, g.post_norm);
+}
+
+// d_qk[T, H + K, D], rotated -> written into d_qkv as the gradients of the raw q and k.
+void rotate_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, const LayerTape& t, const Tensor& d_qkv,
+                     const LayerWeights& g) {
+  const QkvViews raw = split_heads(p, t.qkv), d = split_heads(p, d_qkv);
+  const Tensor& table = p.rope(b.max_position + 1);
+  const auto rstd = [&](int64_t first, int64_t n) { return t.qk_rstd.defined() ? t.qk_rstd.narrow(1, first, n) : Tensor(); };
+  rope_backward(raw.q, d.q, w.q_norm, rstd(0, p.config.heads), g.q_norm, table, b.positions);
+  rope_backward(raw.k, d.k, w.k_norm, rstd(p.config.heads, p.config.kv_heads), g.k_norm, table, b.positions);
+}
+
+// d: gradient of t.middle, becomes that of t.input.
+void attention_block_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, LayerTape& t, const Tensor& d,
+                              const LayerWeights& g) {
+  const int64_t rows = d.size(0), heads = p.config.heads, kv_heads = p.config.kv_heads;
+  add_product(g.o, d, t.attention.view({rows, p.q_width()}));
+  const Tensor d_attention = at::mm(d, w.o).view({rows, heads, p.config.head_dim});
+  const Tensor d_qkv = at::empty_like(t.qkv);
+  const QkvViews views = split_heads(p, d_qkv);
+  attention_backward(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, kv_heads), split_heads(p, t.qkv).v, b.positions,
+                     b.segments, attention_scale(p), t.attention, t.lse, d_attention, views.q, views.k, views.v);
+  rotate_backward(p, w, b, t, d_qkv, g);
+  add_product(g.qkv, d_qkv, norm_again(t.input, t.input_rstd, w.input_norm));
+  if (g.qkv_bias.defined()) g.qkv_bias.add_(d_qkv.sum(0));
+  rmsnorm_backward(t.input, w.input_norm, t.input_rstd, at::mm(d_qkv, w.qkv), d, g.input_norm);
+}
+
+}  // namespace
+
+Tensor decoder_forward(icrl_policy& policy, const Batch& batch, Tape* tape) {
+  Tensor x = policy.weights.embedding.index_select(0, batch.tokens);
+  for (const LayerWeights& w : policy.weights.layers) {
+    LayerTape layer;
+    const Tensor input = x;
+    x = layer_forward(policy, w, batch, input, layer);
+    if (!tape) continue;
+    if (!tape->recompute_layers) tape->layers.push_back(std::move(layer));
+    else tape->layers.emplace_back().input = input;
+  }
+  return x;
+}
+
+void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tensor d_x, const Weights& grads) {
+  for (size_t i = policy.weights.layers.size(); i-- > 0;) {
+    const LayerWeights& w = policy.weights.layers[i];
+    LayerTape& layer = tape.layers[i];
+    if (tape.recompute_layers) layer_forward(policy, w, batch, Tensor(layer.input), layer);
+    mlp_backward(policy, w, layer, d_x, grads.layers[i]);
+    attention_block_backward(policy, w, batch, layer, d_x, grads.layers[i]);
+    layer = {};
+  }
+  grads.embedding.index_add_(0, batch.tokens, d_x.to(grads.embedding.scalar_type()));
+}
+
+}  // namespace icrl

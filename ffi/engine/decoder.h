@@ -1,0 +1,64 @@
+// The decoder's layers: forward over a packed batch that keeps what its backward needs, and the backward itself, written by
+// hand (no autograd): the kept bytes are then a formula, and gradients add up in place.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "../../kernels/kernels.h"
+#include "policy.h"
+
+namespace icrl {
+
+// A validated batch on the device. See icrl_policy_logprobs for its form.
+struct Batch {
+  Tensor tokens;     // [T] int32
+  Tensor positions;  // [T] int32
+  std::vector<AttentionSegment> segments;
+  Tensor target_rows;  // [N] int32
+  Tensor target_ids;   // [N] int32
+  int32_t max_position;
+
+  int64_t num_tokens() const { return tokens.size(0); }
+  int64_t num_targets() const { return target_rows.size(0); }
+};
+Batch make_batch(const icrl_policy& policy, int32_t num_tokens, const int32_t* tokens, const int32_t* positions,
+                 int32_t num_segments, const int32_t* segments, int32_t num_targets, const int32_t* target_rows,
+                 const int32_t* target_ids);
+
+// What one layer keeps. T tokens, H heads, K kv heads, D head_dim, d hidden, F ffn.
+struct LayerTape {
+  Tensor input;         // [T, d]
+  Tensor input_rstd;    // [T]
+  Tensor qkv;           // [T, (H + 2 K) D] before head norm and rotation; v is read from it
+  Tensor qk_rstd;       // [T, H + K] with head norm
+  Tensor qk;            // [T, H + K, D] normalised and rotated
+  Tensor attention;     // [T, H, D]
+  Tensor lse;           // [T, H]
+  Tensor middle;        // [T, d] after attention's residual
+  Tensor post_rstd;     // [T]
+  Tensor gate_up;       // [T, 2 F]
+};
+struct Tape {
+  std::vector<LayerTape> layers;
+  bool recompute_layers;  // keep only the inputs
+};
+
+// embedding -> layers; returns the last residual stream [T, d]. tape may be null.
+Tensor decoder_forward(icrl_policy& policy, const Batch& batch, Tape* tape);
+// d_x[T, d] is the gradient of the last residual stream; gradients are added to grads.
+void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tensor d_x, const Weights& grads);
+
+// grad[M, N] += a[T, M]^T b[T, N], in the gradient's precision.
+void add_product(const Tensor& grad, const Tensor& a, const Tensor& b);
+
+// The pieces of a layer that the cache's forward shares.
+struct QkvViews {
+  Tensor q, k, v;  // [T, H, D], [T, K, D], [T, K, D]
+};
+QkvViews split_heads(const icrl_policy& policy, const Tensor& qkv);
+Tensor project(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+// Normalised x; rstd (may be null) receives what the backward needs.
+Tensor norm(const Tensor& x, const Tensor& weight, double eps, Tensor* rstd);
+
+}  // namespace icrl

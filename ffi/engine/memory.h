@@ -1,0 +1,28 @@
+// Live objects, and the bytes that tensors hold. On the CPU every tensor is counted at its allocation; on a CUDA device the
+// figures are torch's own.
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+namespace icrl {
+
+enum class Handle { device, policy, cache, trainer };
+
+// Counts the handle it is a member of.
+class Counted {
+ public:
+  explicit Counted(Handle kind);
+  ~Counted();
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  Handle kind_;
+};
+
+// Puts the counting allocator under torch's CPU tensors and keeps freed memory in the process. Idempotent.
+void install_allocator();
+void read_counters(int64_t counters[8]);
+void reset_peak();
+
+}  // namespace icrl

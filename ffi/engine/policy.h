@@ -1,0 +1,79 @@
+// The policy's weights: a decoder of the Qwen2, Qwen3 and Llama 3 families. Products that share an input are stored as one
+// matrix (q, k, v; gate, up); the Hugging Face names are views into them.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "memory.h"
+#include "status.h"
+
+struct icrl_device {
+  at::Device device;
+  icrl::Counted counted{icrl::Handle::device};
+};
+
+namespace icrl {
+
+using at::Tensor;
+
+struct LayerWeights {
+  Tensor input_norm;      // [hidden]
+  Tensor qkv;             // [(heads + 2 kv_heads) head_dim, hidden]
+  Tensor qkv_bias;        // [(heads + 2 kv_heads) head_dim] or undefined
+  Tensor q_norm, k_norm;  // [head_dim] or undefined
+  Tensor o;               // [hidden, heads head_dim]
+  Tensor post_norm;       // [hidden]
+  Tensor gate_up;         // [2 ffn, hidden]
+  Tensor down;            // [hidden, ffn]
+};
+
+// The same structure holds weights, gradients and moments.
+struct Weights {
+  Tensor embedding;  // [vocab, hidden]
+  std::vector<LayerWeights> layers;
+  Tensor final_norm;  // [hidden]
+  Tensor head;        // [vocab, hidden]; the embedding itself when tied
+
+  // Every stored tensor once, in a fixed order.
+  std::vector<Tensor> stored() const;
+};
+
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;      // a view
+  bool layer_matrix;  // Muon's kind
+};
+
+// Uninitialised tensors of a config; zeros when zero is true.
+Weights make_weights(const icrl_policy_config& config, at::TensorOptions options, bool zero);
+std::vector<NamedTensor> named_tensors(const icrl_policy_config& config, const Weights& weights);
+Tensor find_tensor(const std::vector<NamedTensor>& tensors, const char* name);
+
+at::ScalarType scalar_type(int32_t dtype);
+// Host memory of the C API <-> a tensor on the device.
+void write_tensor(const Tensor& to, int32_t dtype, const void* data, int64_t numel);
+void read_tensor(const Tensor& from, int32_t dtype, void* data, int64_t numel);
+
+}  // namespace icrl
+
+struct icrl_policy {
+  icrl_policy_config config;
+  at::Device device;
+  at::ScalarType dtype;
+  icrl::Weights weights;
+  std::vector<icrl::NamedTensor> named;
+  std::vector<double> inv_freq;
+  at::Tensor rope_table;  // [positions, head_dim]: cos then sin; grows on demand
+  int32_t version = 0;
+  icrl::Counted counted{icrl::Handle::policy};
+
+  // float, or double for a double policy: norms, rotations and statistics.
+  at::ScalarType wide() const { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
+  at::TensorOptions options() const { return at::TensorOptions().dtype(dtype).device(device); }
+  int64_t q_width() const { return int64_t(config.heads) * config.head_dim; }
+  int64_t kv_width() const { return int64_t(config.kv_heads) * config.head_dim; }
+  // The table with at least this many positions.
+  const at::Tensor& rope(int64_t positions);
+};

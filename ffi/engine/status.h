@@ -1,0 +1,55 @@
+// How a C++ failure becomes a status of the C API. Nothing may escape into the caller: an exception kills Bun.
+#pragma once
+#include <c10/util/Exception.h>
+
+#include <cstdint>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "../icrl.h"
+
+namespace icrl {
+
+// The caller's bug, or a call out of order.
+struct InvalidArgument : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+inline void require(bool holds, const char* message) {
+  if (!holds) throw InvalidArgument(message);
+}
+
+void set_error(const std::string& message);
+
+template <typename F> int32_t guard(F body) noexcept {
+  try {
+    body();
+    return ICRL_STATUS_OK;
+  } catch (const InvalidArgument& e) {
+    set_error(e.what());
+    return ICRL_STATUS_INVALID_ARGUMENT;
+  } catch (const std::invalid_argument& e) {
+    set_error(e.what());
+    return ICRL_STATUS_INVALID_ARGUMENT;
+  } catch (const std::bad_alloc&) {
+    set_error("out of memory");
+    return ICRL_STATUS_OUT_OF_MEMORY;
+  } catch (const c10::OutOfMemoryError& e) {
+    set_error(e.what_without_backtrace());
+    return ICRL_STATUS_OUT_OF_MEMORY;
+  } catch (const c10::Error& e) {
+    const std::string what = e.what_without_backtrace();
+    set_error(what);
+    return what.find("CUDA error") != std::string::npos ? ICRL_STATUS_DEVICE : ICRL_STATUS_INTERNAL;
+  } catch (const std::exception& e) {
+    set_error(e.what());
+    return ICRL_STATUS_INTERNAL;
+  } catch (...) {
+    set_error("an unknown exception");
+    return ICRL_STATUS_INTERNAL;
+  }
+}
+
+}  // namespace icrl

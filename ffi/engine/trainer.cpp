@@ -1,0 +1,145 @@
+// Gradients, optimizer state and the order of calls of one policy in training.
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <memory>
+
+#include "head.h"
+#include "optimizer.h"
+
+using namespace icrl;
+
+// Between logprobs and backward: everything the backward reads.
+struct PendingBatch {
+  Batch batch;
+  Tape tape;
+  Tensor x;  // [T, d]
+  double temperature;
+};
+
+struct icrl_trainer {
+  icrl_policy* policy;
+  icrl_trainer_config config;
+  Weights grads;
+  OptimizerState optimizer;
+  std::unique_ptr<PendingBatch> pending;
+  bool has_gradient = false;
+  Counted counted{Handle::trainer};
+
+  int64_t chunk_rows() const { return config.head_rows > 0 ? config.head_rows : default_chunk_rows(*policy); }
+};
+
+int32_t icrl_trainer_open(icrl_policy* policy, const icrl_trainer_config* config, icrl_trainer** trainer) {
+  return guard([&] {
+    require(policy && config && trainer, "a pointer is null");
+    auto t = std::unique_ptr<icrl_trainer>(new icrl_trainer{policy, *config});
+    t->grads = make_weights(policy->config, policy->options().dtype(policy->wide()), true);
+    t->optimizer = OptimizerState(*policy, *config, t->grads);
+    *trainer = t.release();
+  });
+}
+
+void icrl_trainer_close(icrl_trainer* trainer) { delete trainer; }
+
+int32_t icrl_trainer_logprobs(icrl_trainer* trainer, int32_t num_tokens, const int32_t* tokens, const int32_t* positions,
+                              int32_t num_segments, const int32_t* segments, int32_t num_targets, const int32_t* target_rows,
+                              const int32_t* target_ids, double temperature, int32_t recompute, double* logprobs,
+                              double* entropies) {
+  return guard([&] {
+    require(trainer && logprobs, "a pointer is null");
+    require(!trainer->pending, "logprobs was called twice without a backward");
+    require(temperature > 0, "the temperature is not positive");
+    icrl_policy& policy = *trainer->policy;
+    auto p = std::make_unique<PendingBatch>(
+        PendingBatch{make_batch(policy, num_tokens, tokens, positions, num_segments, segments, num_targets, target_rows,
+                                target_ids),
+                     Tape{{}, recompute == ICRL_RECOMPUTE_LAYERS}, {}, temperature});
+    p->x = decoder_forward(policy, p->batch, &p->tape);
+    head_forward(policy, p->batch, p->x, temperature, trainer->chunk_rows(), logprobs, entropies);
+    trainer->pending = std::move(p);
+  });
+}
+
+int32_t icrl_trainer_backward(icrl_trainer* trainer, int32_t num_targets, const double* d_logprobs,
+                              const double* d_entropies) {
+  return guard([&] {
+    require(trainer && d_logprobs, "a pointer is null");
+    require(trainer->pending != nullptr, "backward was called without logprobs");
+    const auto p = std::move(trainer->pending);
+    require(num_targets == p->batch.num_targets(), "backward was given another number of targets than logprobs");
+    trainer->has_gradient = true;
+    Tensor d_x = head_backward(*trainer->policy, p->batch, p->x, p->temperature, trainer->chunk_rows(), d_logprobs,
+                               d_entropies, trainer->grads);
+    p->x = Tensor();
+    decoder_backward(*trainer->policy, p->batch, p->tape, std::move(d_x), trainer->grads);
+  });
+}
+
+static void zero(icrl_trainer& trainer) {
+  trainer.pending.reset();
+  trainer.has_gradient = false;
+  for (const Tensor& g : trainer.grads.stored()) g.zero_();
+}
+
+int32_t icrl_trainer_zero(icrl_trainer* trainer) {
+  return guard([&] {
+    require(trainer, "the trainer is null");
+    zero(*trainer);
+  });
+}
+
+int32_t icrl_trainer_step(icrl_trainer* trainer, double learning_rate, double muon_learning_rate, double max_norm,
+                          double* grad_norm) {
+  return guard([&] {
+    require(trainer && grad_norm, "a pointer is null");
+    require(!trainer->pending, "step was called between logprobs and backward");
+    require(trainer->has_gradient, "step was called without a backward");
+    const double norm = trainer->optimizer.step(learning_rate, muon_learning_rate, max_norm);
+    *grad_norm = norm;
+    trainer->policy->version++;
+    zero(*trainer);
+  });
+}
+
+int32_t icrl_trainer_steps_read(icrl_trainer* trainer, int32_t* steps) {
+  return guard([&] {
+    require(trainer && steps, "a pointer is null");
+    *steps = trainer->optimizer.steps();
+  });
+}
+
+int32_t icrl_trainer_steps_write(icrl_trainer* trainer, int32_t steps) {
+  return guard([&] {
+    require(trainer, "the trainer is null");
+    require(steps >= 0, "the number of steps is negative");
+    trainer->optimizer.set_steps(steps);
+  });
+}
+
+static Tensor tensor_of(icrl_trainer& trainer, int32_t which, const char* name) {
+  const auto& config = trainer.policy->config;
+  switch (which) {
+    case ICRL_TRAINER_GRADIENT: return find_tensor(named_tensors(config, trainer.grads), name);
+    case ICRL_TRAINER_FIRST_MOMENT: return find_tensor(named_tensors(config, trainer.optimizer.first), name);
+    case ICRL_TRAINER_SECOND_MOMENT: return find_tensor(named_tensors(config, trainer.optimizer.second), name);
+    case ICRL_TRAINER_MASTER: return find_tensor(named_tensors(config, trainer.optimizer.master), name);
+  }
+  throw InvalidArgument("unknown kind of trainer tensor");
+}
+
+int32_t icrl_trainer_tensor_read(icrl_trainer* trainer, int32_t which, const char* name, int32_t dtype, void* data,
+                                 int64_t numel) {
+  return guard([&] {
+    require(trainer && data, "a pointer is null");
+    read_tensor(tensor_of(*trainer, which, name), dtype, data, numel);
+  });
+}
+
+int32_t icrl_trainer_tensor_write(icrl_trainer* trainer, int32_t which, const char* name, int32_t dtype, const void* data,
+                                  int64_t numel) {
+  return guard([&] {
+    require(trainer && data, "a pointer is null");
+    write_tensor(tensor_of(*trainer, which, name), dtype, data, numel);
+    if (which == ICRL_TRAINER_MASTER) trainer->optimizer.copy_master_to_policy();
+  });
+}

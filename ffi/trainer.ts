@@ -1,0 +1,138 @@
+// Gradients and optimizer state of one policy. The order is logprobs, backward, any number of times, then step.
+// Legend: N targets of a batch.
+import { InvalidArgumentError } from "./errors.ts";
+import { cText, check, live, native, type NativeHandle, openHandle } from "./native.ts";
+import { batchArgs, DTYPE_CODE, type Logprobs, newLogprobs, type Policy, type TrieBatch } from "./policy.ts";
+
+/** AdamW; with `muonMomentum` the layers' matrices are trained by Muon instead. */
+export interface TrainerConfig {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  readonly muonMomentum?: number;
+  readonly decayMatricesOnly?: boolean;
+  readonly headRows?: number; // logits rows that exist at once; default: about 32 MiB of them
+}
+
+/** What a forward keeps for its backward: everything, or only the layers' inputs. */
+export type Recompute = "nothing" | "layers";
+
+const TENSOR_CODE = { gradient: 0, first_moment: 1, second_moment: 2, master: 3 } as const;
+export type TrainerTensor = keyof typeof TENSOR_CODE;
+
+export class Trainer implements Disposable {
+  #handle: NativeHandle<"trainer"> | null;
+  #pendingTargets: number | undefined;
+
+  private constructor(
+    handle: NativeHandle<"trainer">,
+    readonly policy: Policy,
+    readonly config: TrainerConfig,
+  ) {
+    this.#handle = handle;
+  }
+
+  static open(policy: Policy, config: TrainerConfig): Trainer {
+    const packed = packConfig(config);
+    const handle = openHandle<"trainer">((out) => check("icrl_trainer_open", policy.handle, packed, out));
+    return new Trainer(handle, policy, config);
+  }
+
+  get handle(): NativeHandle<"trainer"> {
+    return live(this.#handle, "trainer");
+  }
+
+  /** Keeps the activations for `backward`. */
+  logprobs(batch: TrieBatch, options: { temperature: number; recompute?: Recompute }): Logprobs {
+    const out = newLogprobs(batch);
+    const recompute = options.recompute === "layers" ? 1 : 0;
+    check(
+      "icrl_trainer_logprobs",
+      this.handle,
+      ...batchArgs(batch),
+      options.temperature,
+      recompute,
+      out.logprobs_N,
+      out.entropies_N,
+    );
+    this.#pendingTargets = batch.targetRows_N.length;
+    return out;
+  }
+
+  /** dL/dlogprob and dL/dentropy of the last batch's targets; adds to the gradients. */
+  backward(dLogprobs_N: Float64Array, dEntropies_N?: Float64Array): void {
+    const expected = this.#pendingTargets ?? dLogprobs_N.length;
+    if (dLogprobs_N.length !== expected || (dEntropies_N ?? dLogprobs_N).length !== expected) {
+      throw new InvalidArgumentError("Trainer.backward", `the batch has ${expected} targets`);
+    }
+    this.#pendingTargets = undefined;
+    check("icrl_trainer_backward", this.handle, expected, dLogprobs_N, dEntropies_N ?? null);
+  }
+
+  /** Drops kept activations and gradients. */
+  zero(): void {
+    this.#pendingTargets = undefined;
+    check("icrl_trainer_zero", this.handle);
+  }
+
+  /** maxGradNorm <= 0 does not clip. gradNorm is before clipping. */
+  step(options: { learningRate: number; muonLearningRate?: number; maxGradNorm: number }): { gradNorm: number } {
+    const out = new Float64Array(1);
+    const { learningRate, muonLearningRate = 0, maxGradNorm } = options;
+    check("icrl_trainer_step", this.handle, learningRate, muonLearningRate, maxGradNorm, out);
+    return { gradNorm: out[0]! };
+  }
+
+  get steps(): number {
+    const out = new Int32Array(1);
+    check("icrl_trainer_steps_read", this.handle, out);
+    return out[0]!;
+  }
+
+  set steps(steps: number) {
+    check("icrl_trainer_steps_write", this.handle, steps);
+  }
+
+  readTensor(which: TrainerTensor, name: string): Float32Array<ArrayBuffer> {
+    const out = new Float32Array(this.policy.numel(name));
+    this.#transfer("icrl_trainer_tensor_read", which, name, out);
+    return out;
+  }
+
+  readTensorF64(which: TrainerTensor, name: string): Float64Array<ArrayBuffer> {
+    const out = new Float64Array(this.policy.numel(name));
+    this.#transfer("icrl_trainer_tensor_read", which, name, out);
+    return out;
+  }
+
+  writeTensor(which: TrainerTensor, name: string, data: Float32Array | Float64Array): void {
+    this.#transfer("icrl_trainer_tensor_write", which, name, data);
+  }
+
+  #transfer(
+    call: "icrl_trainer_tensor_read" | "icrl_trainer_tensor_write",
+    which: TrainerTensor,
+    name: string,
+    data: Float32Array | Float64Array,
+  ): void {
+    const dtype = data instanceof Float64Array ? DTYPE_CODE.f64 : DTYPE_CODE.f32;
+    check(call, this.handle, TENSOR_CODE[which], cText(name), dtype, data, data.length);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#handle === null) return;
+    native().calls.icrl_trainer_close(this.#handle);
+    this.#handle = null;
+  }
+}
+
+/** `struct icrl_trainer_config`: five doubles and two int32. */
+function packConfig(config: TrainerConfig): Uint8Array {
+  const view = new DataView(new ArrayBuffer(48));
+  const { beta1, beta2, eps, weightDecay, muonMomentum = 0, decayMatricesOnly = false, headRows = 0 } = config;
+  [beta1, beta2, eps, weightDecay, muonMomentum].forEach((value, index) => view.setFloat64(8 * index, value, true));
+  view.setInt32(40, Number(decayMatricesOnly), true);
+  view.setInt32(44, headRows, true);
+  return new Uint8Array(view.buffer);
+}

@@ -1,0 +1,2 @@
+#define ICRL_ISA avx2
+#include "table.simd.h"

@@ -1,0 +1,2 @@
+#define ICRL_ISA avx512
+#include "table.simd.h"

@@ -1,0 +1,2 @@
+#define ICRL_ISA base
+#include "table.simd.h"

@@ -1,0 +1,57 @@
+// RMS norm (Zhang and Sennrich 2019): y = x * rsqrt(mean(x^2) + eps) * w.
+#include <ATen/ATen.h>
+
+#include "dispatch.h"
+#include "kernels.h"
+
+namespace icrl {
+
+void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd) {
+  if (!has_cpu_kernel(x)) return reference::rmsnorm(x, w, eps, y, rstd);
+  with_scalar(x, [&](auto tag) {
+    using T = decltype(tag);
+    const int64_t dim = x.size(1);
+    parallel_rows(x.size(0), dim * 4, [&](int64_t begin, int64_t end) {
+      cpu_kernels<T>().rmsnorm(x.const_data_ptr<T>() + begin * dim, w.const_data_ptr<T>(), y.data_ptr<T>() + begin * dim,
+                               rstd.data_ptr<T>() + begin, end - begin, dim, eps);
+    });
+  });
+}
+
+void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, const Tensor& d_y, const Tensor& d_x,
+                      const Tensor& d_w) {
+  if (!has_cpu_kernel(x)) return reference::rmsnorm_backward(x, w, rstd, d_y, d_x, d_w);
+  with_scalar(x, [&](auto tag) {
+    using T = decltype(tag);
+    const int64_t dim = x.size(1), shares = at::get_num_threads(), rows = x.size(0);
+    const Tensor partial = at::zeros({shares, dim}, x.options());
+    at::parallel_for(0, shares, 1, [&](int64_t first, int64_t last) {
+      for (int64_t s = first; s < last; s++) {
+        const int64_t begin = rows * s / shares, end = rows * (s + 1) / shares;
+        cpu_kernels<T>().rmsnorm_backward(x.const_data_ptr<T>() + begin * dim, w.const_data_ptr<T>(),
+                                          rstd.const_data_ptr<T>() + begin, d_y.const_data_ptr<T>() + begin * dim,
+                                          d_x.data_ptr<T>() + begin * dim, partial.data_ptr<T>() + s * dim, end - begin, dim);
+      }
+    });
+    d_w.add_(partial.sum(0));
+  });
+}
+
+namespace reference {
+
+void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd) {
+  const Tensor wide = x.to(rstd.scalar_type());
+  rstd.copy_((wide.square().mean(1) + eps).rsqrt());
+  y.copy_((wide * rstd.unsqueeze(1)).to(x.scalar_type()) * w);
+}
+
+void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, const Tensor& d_y, const Tensor& d_x,
+                      const Tensor& d_w) {
+  const auto wide = rstd.scalar_type();
+  const Tensor normed = x.to(wide) * rstd.unsqueeze(1), d = d_y.to(wide), weighted = d * w.to(wide);
+  d_w.add_((d * normed).sum(0).to(d_w.scalar_type()));
+  d_x.add_(((weighted - normed * (weighted * normed).mean(1, true)) * rstd.unsqueeze(1)).to(d_x.scalar_type()));
+}
+
+}  // namespace reference
+}  // namespace icrl

@@ -1,0 +1,88 @@
+// Rotary position embedding (Su et al. 2021) in the half-split layout of the Hugging Face weights, after an optional RMS norm
+// of each head (Qwen3).
+#include <ATen/ATen.h>
+
+#include "dispatch.h"
+#include "kernels.h"
+
+namespace icrl {
+
+template <typename T> static T* data_or_null(const Tensor& t) { return t.defined() ? t.data_ptr<T>() : nullptr; }
+
+void rope(const Tensor& in, const Tensor& out, const Tensor& norm, double eps, const Tensor& rstd, const Tensor& table,
+          const Tensor& positions) {
+  if (!has_cpu_kernel(in)) return reference::rope(in, out, norm, eps, rstd, table, positions);
+  with_scalar(in, [&](auto tag) {
+    using T = decltype(tag);
+    const int64_t heads = in.size(1), dim = in.size(2);
+    const int64_t rstd_stride = rstd.defined() ? rstd.stride(0) : 0;
+    parallel_rows(in.size(0), heads * dim * 4, [&](int64_t begin, int64_t end) {
+      cpu_kernels<T>().rope(in.const_data_ptr<T>() + begin * in.stride(0), in.stride(0),
+                            out.data_ptr<T>() + begin * out.stride(0), out.stride(0), data_or_null<T>(norm),
+                            rstd.defined() ? rstd.data_ptr<T>() + begin * rstd_stride : nullptr, rstd_stride,
+                            table.const_data_ptr<T>(), positions.const_data_ptr<int32_t>() + begin, end - begin, heads, dim,
+                            eps);
+    });
+  });
+}
+
+void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const Tensor& rstd, const Tensor& d_norm,
+                   const Tensor& table, const Tensor& positions) {
+  if (!has_cpu_kernel(in)) return reference::rope_backward(in, d, norm, rstd, d_norm, table, positions);
+  with_scalar(in, [&](auto tag) {
+    using T = decltype(tag);
+    const int64_t rows = in.size(0), heads = in.size(1), dim = in.size(2), shares = at::get_num_threads();
+    const int64_t rstd_stride = rstd.defined() ? rstd.stride(0) : 0;
+    const Tensor partial = at::zeros({shares, dim}, in.options());
+    at::parallel_for(0, shares, 1, [&](int64_t first, int64_t last) {
+      for (int64_t s = first; s < last; s++) {
+        const int64_t begin = rows * s / shares, end = rows * (s + 1) / shares;
+        cpu_kernels<T>().rope_backward(in.const_data_ptr<T>() + begin * in.stride(0), in.stride(0),
+                                       d.data_ptr<T>() + begin * d.stride(0), d.stride(0), data_or_null<T>(norm),
+                                       rstd.defined() ? rstd.const_data_ptr<T>() + begin * rstd_stride : nullptr, rstd_stride,
+                                       partial.data_ptr<T>() + s * dim, table.const_data_ptr<T>(),
+                                       positions.const_data_ptr<int32_t>() + begin, end - begin, heads, dim);
+      }
+    });
+    if (norm.defined()) d_norm.add_(partial.sum(0));
+  });
+}
+
+namespace reference {
+
+static std::pair<Tensor, Tensor> cos_sin(const Tensor& table, const Tensor& positions) {
+  const Tensor rows = table.index_select(0, positions).unsqueeze(1);
+  const int64_t half = table.size(1) / 2;
+  return {rows.narrow(2, 0, half), rows.narrow(2, half, half)};
+}
+
+void rope(const Tensor& in, const Tensor& out, const Tensor& norm, double eps, const Tensor& rstd, const Tensor& table,
+          const Tensor& positions) {
+  Tensor x = in.to(table.scalar_type());
+  if (norm.defined()) {
+    rstd.copy_((x.square().mean(2) + eps).rsqrt());
+    x = x * rstd.unsqueeze(2) * norm.to(x.scalar_type());
+  }
+  const auto [cosine, sine] = cos_sin(table, positions);
+  const int64_t half = in.size(2) / 2;
+  const Tensor a = x.narrow(2, 0, half), b = x.narrow(2, half, half);
+  out.copy_(at::cat({a * cosine - b * sine, b * cosine + a * sine}, 2));
+}
+
+void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const Tensor& rstd, const Tensor& d_norm,
+                   const Tensor& table, const Tensor& positions) {
+  const auto wide = table.scalar_type();
+  const auto [cosine, sine] = cos_sin(table, positions);
+  const int64_t half = in.size(2) / 2;
+  const Tensor a = d.narrow(2, 0, half).to(wide), b = d.narrow(2, half, half).to(wide);
+  Tensor g = at::cat({a * cosine + b * sine, b * cosine - a * sine}, 2);
+  if (norm.defined()) {
+    const Tensor normed = in.to(wide) * rstd.unsqueeze(2), weighted = g * norm.to(wide);
+    d_norm.add_((g * normed).sum(at::IntArrayRef{0, 1}).to(d_norm.scalar_type()));
+    g = (weighted - normed * (weighted * normed).mean(2, true)) * rstd.unsqueeze(2);
+  }
+  d.copy_(g);
+}
+
+}  // namespace reference
+}  // namespace icrl
