@@ -12,8 +12,9 @@ import {
   numberField,
   parseFields,
   positiveField,
+  sizeField,
+  stringField,
 } from "./json-fields.ts";
-import { objectField, sizeField, stringField } from "./json-fields.ts";
 import { parseRope } from "./hf-rope.ts";
 import { rotary } from "./rope.ts";
 

@@ -148,7 +148,7 @@ const BAD: readonly [
   ["a token beyond the vocabulary", (batch) => ({ tokens_T: batch.tokens_T.with(0, VOCAB) })],
   ["a slot beyond the pages", (batch) => ({ slots_T: batch.slots_T.with(0, 64) })],
   ["a page beyond the cache", (batch) => ({ pages_P: batch.pages_P.with(0, 4) })],
-  ["a segment beyond its pages", (batch) => ({ segments_S5: Int32Array.of(0, 17, 0, 0, 5) })],
+  ["a segment beyond its pages", () => ({ segments_S5: Int32Array.of(0, 17, 0, 0, 5) })],
   [
     "a segment of tokens beyond the batch",
     (batch) => ({ segments_S5: batch.segments_S5.with(4, 6) }),

@@ -47,8 +47,14 @@ export function changedFolder(name: GoldenModel, change: (files: Files) => void)
   return memoryFolder(name, files);
 }
 
-export function setJson(files: Files, file: string, change: (json: any) => void): void {
-  const json = JSON.parse(new TextDecoder().decode(files[file]));
+/** Of a config.json or an index: what the tests change in it. */
+export interface FolderJson {
+  eos_token_id?: number | number[];
+  weight_map?: Record<string, string>;
+}
+
+export function setJson(files: Files, file: string, change: (json: FolderJson) => void): void {
+  const json = JSON.parse(new TextDecoder().decode(files[file])) as FolderJson;
   change(json);
   files[file] = new TextEncoder().encode(JSON.stringify(json));
 }

@@ -54,14 +54,9 @@ test("end ids of generation_config.json are added to those of config.json", () =
 
 test("a tied head that repeats the embedding is accepted, and buffers of old conversions are ignored", () => {
   const folder = openFolder(
-    withTensors("qwen3-tied", (header) => {
-      const size =
-        header["model.embed_tokens.weight"].data_offsets[1] -
-        header["model.embed_tokens.weight"].data_offsets[0];
-      return {
-        "lm_head.weight": ["BF16", [80, 24], size],
-        "model.layers.0.self_attn.rotary_emb.inv_freq": ["F32", [5], 20],
-      };
+    withTensors("qwen3-tied", {
+      "lm_head.weight": ["BF16", [80, 24], 80 * 24 * 2],
+      "model.layers.0.self_attn.rotary_emb.inv_freq": ["F32", [5], 20],
     }),
   );
   expect(folder.tensors.has("lm_head.weight")).toBe(true);
@@ -91,7 +86,7 @@ const REFUSED: readonly [string, () => FolderSource, RegExp][] = [
         setJson(
           files,
           "model.safetensors.index.json",
-          (json) => (json.weight_map["lm_head.weight"] = "../x.safetensors"),
+          (json) => (json.weight_map!["lm_head.weight"] = "../x.safetensors"),
         ),
       ),
     /weight_map names "\.\.\/x\.safetensors"/,
@@ -123,8 +118,7 @@ const REFUSED: readonly [string, () => FolderSource, RegExp][] = [
   ],
   [
     "a tied head that differs",
-    () =>
-      withTensors("qwen3-tied", () => ({ "lm_head.weight": ["BF16", [80, 24], 80 * 24 * 2, 1] })),
+    () => withTensors("qwen3-tied", { "lm_head.weight": ["BF16", [80, 24], 80 * 24 * 2, 1] }),
     /tensor lm_head\.weight differs from the embedding/,
   ],
   [
@@ -161,15 +155,21 @@ function cut(files: Record<string, Uint8Array>): void {
   files["model.safetensors"] = files["model.safetensors"]!.slice(0, -100);
 }
 
+interface HeaderEntry {
+  dtype: string;
+  shape: readonly number[];
+  data_offsets: readonly [number, number];
+}
+type Header = Record<string, HeaderEntry>;
 type Extra = Record<string, [dtype: string, shape: number[], bytes: number, fill?: number]>;
 
 /** model.safetensors with further tensors; a head without a fill repeats the embedding. */
-function withTensors(name: "qwen3-tied", extra: (header: any) => Extra): FolderSource {
+function withTensors(name: "qwen3-tied", extra: Extra): FolderSource {
   return changedFolder(name, (files) => {
     const [header, data] = split(files["model.safetensors"]!);
-    const { data_offsets } = header["model.embed_tokens.weight"];
+    const { data_offsets } = header["model.embed_tokens.weight"]!;
     const parts = [data];
-    for (const [tensor, [dtype, shape, bytes, fill]] of Object.entries(extra(header))) {
+    for (const [tensor, [dtype, shape, bytes, fill]] of Object.entries(extra)) {
       const begin = parts.reduce((sum, part) => sum + part.length, 0);
       header[tensor] = { dtype, shape, data_offsets: [begin, begin + bytes] };
       const repeats = tensor === "lm_head.weight" && fill === undefined;
@@ -186,12 +186,12 @@ function withTensors(name: "qwen3-tied", extra: (header: any) => Extra): FolderS
 function integers(): FolderSource {
   return changedFolder("qwen3-tied", (files) => {
     const [header, data] = split(files["model.safetensors"]!);
-    header["model.embed_tokens.weight"].dtype = "I16";
+    header["model.embed_tokens.weight"]!.dtype = "I16";
     files["model.safetensors"] = join(header, [data]);
   });
 }
 
-function split(bytes: Uint8Array): [any, Uint8Array] {
+function split(bytes: Uint8Array): [Header, Uint8Array] {
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   return [
     JSON.parse(new TextDecoder().decode(bytes.slice(8, 8 + length))),
