@@ -22,15 +22,17 @@ export function register(program: Command): void {
 
 async function run({ recipe, run: spec, set = [] }: Options): Promise<void> {
   const { checkSession } = await import("../train/contract-step.ts");
-  const { renderRollout } = await import("../rollout/render.ts");
+  const { rolloutLines } = await import("./screen/rollout.ts");
+  const { outputOf } = await import("./screen/screen.ts");
   using session = await openSession(recipe, spec, set);
   const { rollout, numRollouts, numTrained } = await checkSession(session);
-  const colour = process.stdout.isTTY && !process.env["NO_COLOR"];
-  process.stdout.write(renderRollout(rollout, session.tokenizer, colour));
-  process.stdout.write(
-    `\ncontract kept: ${numRollouts} rollouts, ${numTrained} sampled tokens, each trained once ` +
-      "under the context it was sampled under\n",
-  );
+  const { columns, style } = outputOf(process.stdout, process.env);
+  const decode = (ids: ArrayLike<number>): string => session.tokenizer.decode(ids);
+  const lines = rolloutLines(rollout, decode, columns() - 1, style);
+  const kept =
+    `contract kept: ${numRollouts} rollouts, ${numTrained} sampled tokens, each trained once ` +
+    "under the context it was sampled under";
+  process.stdout.write(`${[...lines, "", kept].join("\n")}\n`);
 }
 
 async function openSession(

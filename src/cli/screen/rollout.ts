@@ -105,19 +105,30 @@ function pieces(word: string, room: number): string[] {
   return [...parts, part];
 }
 
-/** One sample, prompt included; of a long prompt only its first and last lines. */
-export function sampleLines(sample: Sample, decode: Decode, width: number, style: Style): string[] {
-  const lines = wrapSpans(spansOf(sample.rollout, decode, 0), width, style);
-  const numResponse = wrapSpans(
-    spansOf(sample.rollout, decode, sample.rollout.promptTokens),
-    width,
-    style,
-  ).length;
-  const numPrompt = Math.max(0, lines.length - numResponse);
-  const verdict = `reward ${share(sample.reward.total)}, ended by ${sample.rollout.finish}`;
-  if (numPrompt <= 24) return [...lines, style(verdict, "faint")];
+/** One rollout, prompt included; of a long prompt only its first and last lines. */
+export function rolloutLines(
+  rollout: Rollout,
+  decode: Decode,
+  width: number,
+  style: Style,
+): string[] {
+  const lines = wrapSpans(spansOf(rollout, decode, 0), width, style);
+  const response = wrapSpans(spansOf(rollout, decode, rollout.promptTokens), width, style);
+  const numPrompt = Math.max(0, lines.length - response.length);
+  if (numPrompt <= 24) return lines;
   const omitted = style(`... ${numPrompt - 20} lines of the prompt ...`, "faint");
-  return [...lines.slice(0, 10), omitted, ...lines.slice(numPrompt - 10), style(verdict, "faint")];
+  return [...lines.slice(0, 10), omitted, ...lines.slice(numPrompt - 10)];
+}
+
+/** The rollout and what it earned. */
+export function sampleLines(
+  { rollout, reward }: Sample,
+  decode: Decode,
+  width: number,
+  style: Style,
+): string[] {
+  const verdict = `reward ${share(reward.total)}, ended by ${rollout.finish}`;
+  return [...rolloutLines(rollout, decode, width, style), style(verdict, "faint")];
 }
 
 /**
