@@ -32,12 +32,14 @@ async function run(stages: string | undefined, options: Options): Promise<void> 
   const { TrainingLoop } = await import("../train/loop.ts");
   const { openScreen } = await import("./screen/screen.ts");
   const { observeAll } = await import("../run/observer.ts");
+  const { recorder } = await import("../run/recorder.ts");
   const { defaultRecipe } = await import("../config/embedded.ts");
   const { recipe, set: overrides = [], seed, run: path, json = false } = options;
   using opened = openRun({ stages, recipe, overrides, seed, run: path }, defaultRecipe);
   const decode = (ids: ArrayLike<number>): string => opened.session.tokenizer.decode(ids);
   const { stdout: stream, env: environment } = process;
-  const observer = observeAll([openScreen({ json, stream, environment, decode })]);
+  const screen = openScreen({ json, stream, environment, decode });
+  const observer = observeAll([recorder(opened.directory.store), screen]);
   observer.onStart(describeRun(opened));
   using interrupt = new Interrupt((text) => observer.onMessage({ level: "info", text }));
   const shouldStop = (): boolean => interrupt.requested;

@@ -73,9 +73,8 @@ describe("icrl run --json", () => {
     expect([summary.type, summary.steps]).toEqual(["summary", 4]);
   });
   test("its checkpoints can be evaluated again, with the figures of the run", async () => {
-    const { lines: evaluated } = await finished(
-      ...["eval", "--run", "a@stage1", "--shots", "0", "--json"],
-    );
+    const again = ["eval", "--run", "a@stage1", "--shots", "0", "--json"];
+    const { lines: evaluated } = await finished(...again);
     const { stage, shots, em, valid_format } = json(evaluated[0]);
     const evals = json(lines.at(-1)).evals as Record<string, unknown>[];
     expect(evals[2]).toMatchObject({ stage, shots, em, valid_format });
