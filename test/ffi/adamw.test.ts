@@ -10,8 +10,8 @@ import { openCpu, openTiny, randomIds, relativeError, rowsBatch } from "../helpe
 import { digest, goldenPath, type TensorDigest } from "../helpers/folders.ts";
 
 const BOUNDS: readonly [Dtype, number][] = [
-  ["f64", 1e-8], // Adam divides by the root of a second moment, which may be tiny: errors grow
-  ["f32", 2e-3],
+  ["f64", 1e-12],
+  ["f32", 1e-4],
 ];
 
 for (const [dtype, bound] of BOUNDS) {

@@ -23,7 +23,7 @@ import {
 import { cacheBatch, Pages } from "../helpers/paging.ts";
 
 const BOUNDS: readonly [Dtype, number][] = [
-  ["f64", 1e-9],
+  ["f64", 1e-12],
   ["f32", 1e-4],
 ];
 

@@ -2,7 +2,16 @@
 // writer's round trip.
 
 import { expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -188,6 +197,27 @@ test("what is written is read back, in order, data aligned to 8 bytes, and no te
     expect(read.map((entry) => readTensor(source, entry))).toEqual(data as never);
     expect(read[0]!.offset % 8).toBe(0);
     expect(readdirSync(folder)).toEqual(["x.safetensors"]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a tensor beyond 4 GiB is read without the rest of the file", () => {
+  const folder = mkdtempSync(join(tmpdir(), "icrl-safetensors-"));
+  try {
+    const path = join(folder, "big.safetensors");
+    const before = 5 * 2 ** 30;
+    const head = file(
+      { a: tensor("U8", [before], [0, before]), b: tensor("U8", [4], [before, before + 4]) },
+      0,
+    );
+    const fd = openSync(path, "w");
+    writeSync(fd, head);
+    writeSync(fd, Uint8Array.of(1, 2, 3, 4), 0, 4, head.byteLength + before); // sparse: takes no disk
+    closeSync(fd);
+    using source = fileSource(path);
+    const { tensors } = readHeader(source);
+    expect([...readTensor(source, tensors[1]!)]).toEqual([1, 2, 3, 4]);
   } finally {
     rmSync(folder, { recursive: true });
   }
