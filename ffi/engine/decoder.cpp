@@ -14,8 +14,12 @@ Tensor to_device(const int32_t* data, int64_t n, at::Device device) {
 
 void check_segments(int32_t num_tokens, int32_t num_segments, const int32_t* segments) {
   int32_t covered = 0;
+  std::vector<int32_t> open_ends;  // of the segments that this one lies below
   for (int32_t i = 0; i < num_segments; i++) {
     const int32_t first = segments[3 * i], own = segments[3 * i + 1], end = segments[3 * i + 2];
+    while (!open_ends.empty() && open_ends.back() <= first) open_ends.pop_back();
+    require(open_ends.empty() || end <= open_ends.back(), "a segment's subtree ends after its parent's");
+    open_ends.push_back(end);
     require(first == covered, "segments are not in depth-first order, or leave tokens out");
     require(first < own && own <= end && end <= num_tokens, "a segment's ranges are not in order");
     covered = own;

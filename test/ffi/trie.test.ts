@@ -218,6 +218,10 @@ const BAD: readonly [string, (batch: TrieBatch) => TrieBatch][] = [
     "a segment that ends before it starts",
     (batch) => ({ ...batch, segments_S3: Int32Array.of(4, 2, 6) }),
   ],
+  [
+    "a subtree that ends after its parent's",
+    (batch) => ({ ...batch, segments_S3: Int32Array.of(0, 2, 4, 2, 6, 6) }),
+  ],
   ["tokens in no segment", (batch) => ({ ...batch, segments_S3: Int32Array.of(0, 4, 4) })],
   ["a negative position", (batch) => ({ ...batch, positions_T: batch.positions_T.with(0, -1) })],
 ];
