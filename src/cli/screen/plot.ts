@@ -24,7 +24,7 @@ export function plotLines(
   style: Style,
 ): string[] {
   if (steps.length < 2) return [];
-  const columns = Math.min(steps.length, size.width - AXIS_CELLS);
+  const columns = columnsFor(steps.length, size.width - AXIS_CELLS);
   const grid = new Grid(columns, size.height);
   const columnOf = (step: number): number =>
     Math.min(columns - 1, Math.floor(((step - steps[0]!.step) * columns) / steps.length));
@@ -37,6 +37,12 @@ export function plotLines(
     grid.put(Math.max(0, columnOf(step)), em, { glyph: GLYPHS.eval, ink: "strong" });
   }
   return [legend(fewest, style), ...grid.lines(style), ...stageAxis(steps, columnOf, columns)];
+}
+
+/** One or several columns a step, or several steps a column: a short run is stretched. */
+function columnsFor(numSteps: number, room: number): number {
+  if (numSteps > room) return room;
+  return numSteps * Math.max(1, Math.floor(Math.min(room, 72) / numSteps));
 }
 
 function legend(fewest: number, style: Style): string {

@@ -104,10 +104,18 @@ describe("the plot", () => {
     for (const line of lines.slice(1)) expect(cells(line)).toBeLessThanOrEqual(50);
   });
 
+  test("of a short run is stretched so that its stages can be named", () => {
+    const short = [1, 2, 3, 4].map((step) =>
+      stepMetrics(step, { stage: step < 3 ? "stage1" : "stage2", shots: step < 3 ? 3 : 0 }),
+    );
+    const lines = plotLines(short, [], { width: 80, height: 5 }, plainStyle);
+    expect(lines.at(-1)).toMatch(/^ +stage1: 3 +stage2: 0$/);
+  });
+
   test("leaves a figure that is not a number out", () => {
     const broken = [stepMetrics(1, { em: NaN, reward: NaN }), stepMetrics(2, { em: 1, reward: 1 })];
     const lines = plotLines(broken, [], { width: 40, height: 5 }, plainStyle).slice(1, 6);
-    expect(lines.join("").match(/[●∘]/g)).toEqual(["●"]);
+    expect(lines.join("").match(/[●∘]+/g)).toEqual(["●".repeat(17)]);
   });
 });
 
