@@ -6,12 +6,13 @@ import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "..");
-const FILES = [...new Glob("{src,ffi}/**/*.ts").scanSync({ cwd: ROOT })].toSorted();
+const FILES = [...new Glob("{src,ffi,bench}/**/*.ts").scanSync({ cwd: ROOT })].toSorted();
 
 /** main -> cli -> ... -> ffi: an import may go to a larger rank, or stay in its own folder. */
 const RANKS: Readonly<Record<string, number>> = {
   main: 0,
   cli: 1,
+  bench: 1.5, // `icrl bench` runs what lies there
   train: 2,
   serve: 2,
   rollout: 3,
@@ -31,7 +32,8 @@ interface Import {
 
 /** The folder below src that a file belongs to; "main" and "types" are files. */
 function areaOf(path: string): string {
-  if (path.startsWith("ffi/")) return "ffi";
+  const top = path.split("/")[0]!;
+  if (top !== "src") return top;
   return path.split("/")[1]!.replace(/\.ts$/, "");
 }
 

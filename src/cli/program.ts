@@ -2,6 +2,7 @@
 // options and imports what it runs only when it runs: `icrl --help` loads none of it.
 import { Command } from "commander";
 import pkg from "../../package.json";
+import { register as registerBench } from "./bench.ts";
 import { register as registerContract } from "./contract.ts";
 import { register as registerDoctor } from "./doctor.ts";
 import { register as registerEval } from "./eval.ts";
@@ -18,6 +19,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   registerScore,
   registerReward,
   registerPretrain,
+  registerBench,
   registerDoctor,
 ];
 
