@@ -73,7 +73,7 @@ function checkEngine(probe: EngineProbe): Check {
   if (!probe.ok) return { name, verdict: "missing", detail: "not loaded, see libtorch" };
   const { library, origin } = probe.location;
   const where = library.kind === "file" ? library.path : "in memory";
-  const detail = `ABI ${probe.abi}, ${ORIGINS[origin]}, ${where}, loaded in ${Math.round(probe.loadMs)} ms`;
+  const detail = `ABI ${probe.abi}, ${ORIGINS[origin]}, ${where}, ready in ${Math.round(probe.loadMs)} ms`;
   if (library.kind === "file") return { name, verdict: "ok", detail };
   return { name, verdict: "note", detail, todo: `the cache folder did not take it (${library.reason}); set ICRL_CACHE` };
 }
