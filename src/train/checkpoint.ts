@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Policy } from "../../ffi/policy.ts";
-import type { Trainer } from "../../ffi/trainer.ts";
+import type { Trainer, TrainerTensor } from "../../ffi/trainer.ts";
 import { UserError } from "../config/errors.ts";
 import { stageName } from "../curriculum/stages.ts";
 import type { Progress } from "../curriculum/progress.ts";
@@ -25,7 +25,15 @@ export interface RunState {
 
 const STATE = "run-state.json";
 const OPTIMIZER = "optimizer.safetensors";
-const MOMENTS = ["first_moment", "second_moment"] as const;
+
+/**
+ * What the optimizer keeps of a tensor. Where the policy is not in fp32, its fp32 weights are here
+ * too.
+ */
+function keptTensors({ dtype }: Policy): readonly TrainerTensor[] {
+  const moments = ["first_moment", "second_moment"] as const;
+  return dtype === "f32" ? moments : [...moments, "master"];
+}
 
 export interface CheckpointParts {
   readonly policy: Policy;
@@ -89,7 +97,7 @@ export function restoreOptimizer(
   using source = fileSource(join(path, OPTIMIZER));
   const entries = new Map(readHeader(source).tensors.map((entry) => [entry.name, entry]));
   for (const { name } of policy.tensors()) {
-    for (const which of MOMENTS) {
+    for (const which of keptTensors(policy)) {
       const entry = entries.get(`${which}.${name}`);
       if (entry === undefined)
         throw new UserError(`no ${which} of ${name}`, { where: source.name });
@@ -101,7 +109,7 @@ export function restoreOptimizer(
 
 function optimizerTensors(policy: Policy, trainer: Trainer): TensorToWrite[] {
   return policy.tensors().flatMap(({ name, shape }) =>
-    MOMENTS.map((which) => ({
+    keptTensors(policy).map((which) => ({
       name: `${which}.${name}`,
       dtype: "F32" as const,
       shape,
