@@ -1,5 +1,5 @@
-// One source of recipe values (a YAML text or one `--set key=value`) that can say where a value came
-// from. Layers are merged in order, later ones winning; maps merge, lists and scalars replace.
+// One source of recipe values (a YAML text or one `--set key=value`) that can say where a value
+// came from. Layers are merged in order, later ones winning; maps merge, lists and scalars replace.
 
 import { isNode, LineCounter, parseDocument, type Document, type YAMLError } from "yaml";
 import { UserError } from "./errors.ts";
