@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 const ROOT = resolve(import.meta.dir, "..");
 const FILES = [...new Glob("{src,ffi,bench}/**/*.ts").scanSync({ cwd: ROOT })].toSorted();
 
-/** main -> cli -> ... -> ffi: an import may go to a larger rank, or stay in its own folder. */
+/** main -> cli -> bench, train -> ... -> ffi: an import may go to a larger rank, or stay in its own folder. */
 const RANKS: Readonly<Record<string, number>> = {
   main: 0,
   cli: 1,
@@ -71,6 +71,7 @@ describe("the rule finds", () => {
     ["src/config/a.ts", 'import "../reward/b.ts";', "a leaf imports only leaves"],
     ["ffi/a.ts", 'import { b } from "../src/model/b.ts";', "the arrow points left"],
     ["src/new/a.ts", 'import { b } from "../model/b.ts";', "a folder without a rank"],
+    ["src/train/a.ts", 'import { b } from "../../bench/b.ts";', "the arrow points left"],
     ["src/cli/a.ts", 'import { b } from "../../ffi/b.ts";', undefined],
     ["ffi/a.ts", 'import { b } from "../src/config/b.ts";', undefined],
   ];

@@ -15,7 +15,7 @@ beforeEach(() => {
   checkout = mkdtempSync(join(base, "checkout-"));
   bin = join(checkout, "bin");
   cache = join(checkout, "cache");
-  for (const folder of ["src", "ffi", "kernels", "bin"]) mkdirSync(join(checkout, folder));
+  for (const folder of ["src", "bench", "ffi", "kernels", "bin"]) mkdirSync(join(checkout, folder));
   for (const file of ["package.json", "package-lock.json"]) writeFileSync(join(checkout, file), "{}");
   copyFileSync(join(import.meta.dir, "../../icrl"), join(checkout, "icrl"));
   for (const tool of ["sh", "dirname", "readlink", "find", "mkdir", "cat", "flock"]) symlinkSync(Bun.which(tool)!, join(bin, tool));
