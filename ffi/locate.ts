@@ -58,7 +58,7 @@ export function locateBuilt(libtorch: Libtorch, report: (line: string) => void):
   const sources = engineSources();
   const output = builtEnginePath(libtorch, sources);
   if (!existsSync(output)) {
-    report(`compiling the engine for libtorch ${libtorch.version}`);
+    report(`compiling the engine for libtorch ${libtorch.version} (a minute on two cores)`);
     const objectsDir = join(checkoutRoot(), "dist", "objects");
     withLock(`${dirname(output)}.lock`, () => {
       if (existsSync(output)) return;
@@ -73,7 +73,7 @@ function compileInCache(sources: Sources, libtorch: Libtorch, output: string, re
   makeFolder(folder);
   withLock(`${output}.lock`, () => {
     if (existsSync(output)) return;
-    report(`compiling the engine for libtorch ${libtorch.version}, once; this takes a minute or two`);
+    report(`compiling the engine for libtorch ${libtorch.version}, once (a minute on two cores)`);
     const root = mkdtempSync(join(folder, ".build-"));
     try {
       writeSources(sources, root);

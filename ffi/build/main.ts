@@ -1,6 +1,6 @@
 // `bun run build`: a libtorch if there is none, the engine, the CUDA kernels, the executable. Each part is made only when
 // what it is made of has changed. The launcher (icrl) calls this on a fresh checkout.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../src/config/errors.ts";
 import { findLibtorch, type Libtorch, type Machine, PINNED_TORCH, thisMachine } from "../libtorch.ts";
@@ -22,7 +22,18 @@ async function build(): Promise<void> {
   report("making dist/icrl");
   const manifest = { engineTorch: libtorch.version, nvcc, sources: engineSources() };
   await buildExecutable({ root, engine: library.path, fatbins: paths, manifest, output: join(dist, "icrl"), startedAt });
+  for (const folder of ["engine", "objects"]) removeOld(join(dist, folder), startedAt);
   writeFileSync(join(dist, "libtorch"), `${libtorch.root}\n`); // the launcher looks whether it is still there
+}
+
+const KEEP_MS = 7 * 24 * 3600 * 1000;
+
+/** Every change of a source leaves files of another name behind. What is removed too early is only made again. */
+function removeOld(folder: string, now: Date): void {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (now.getTime() - statSync(path).mtimeMs > KEEP_MS) rmSync(path, { force: true });
+  }
 }
 
 /** The engine's headers must be there too, so a libtorch without them counts as none. */

@@ -23,11 +23,18 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   registerDoctor,
 ];
 
+const EXAMPLES = `
+First:
+  icrl run stage1..3     trains the embedded policy, in minutes on two cores
+  icrl doctor            says what this machine has and what it lacks
+`;
+
 export function makeProgram(): Command {
   const program = new Command("icrl")
     .description("Teaches a language model to use tools by reinforcement learning alone.")
     .version(pkg.version)
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "icrl: ")) })
+    .addHelpText("after", EXAMPLES)
     .showHelpAfterError("(--help shows what there is)")
     .exitOverride(); // a wrong word throws, so that main sets the status; commands inherit this
   for (const register of COMMANDS) register(program);
