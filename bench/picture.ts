@@ -1,6 +1,6 @@
 // Draws the README's picture from what a run recorded: EM by number of demonstrations before and
-// after, and EM and reward of the training rollouts through the stages.   npx bun bench/picture.ts
-// runs/nano bench/result.svg
+// after, and EM and reward of the training rollouts through the stages.
+//   npx bun bench/picture.ts RUN FILE.svg
 
 import { writeFileSync } from "node:fs";
 import { RunFolder } from "../src/run/directory.ts";
