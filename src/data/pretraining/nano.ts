@@ -1,6 +1,6 @@
 // What the embedded policy is pretrained with, from a seed: its tokenizer and its rows of tokens.
 
-import { createTokenizer, type Tokenizer, type TokenizerJson } from "../../model/tokenizer.ts";
+import type { Tokenizer, TokenizerJson } from "../../model/tokenizer.ts";
 import { trainTokenizer } from "../../model/bpe.ts";
 import { NANO_ROW_TOKENS, NANO_VOCABULARY } from "../../model/nano/config.ts";
 import { almanac } from "../almanac.ts";
