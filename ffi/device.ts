@@ -1,5 +1,6 @@
 // Where a policy lives: the CPU or one CUDA device.
-import { cText, check, live, native, type NativeHandle, openHandle, readText } from "./native.ts";
+import { UserError } from "../src/config/errors.ts";
+import { cText, check, cudaDeviceCount, live, native, type NativeHandle, openHandle, readText } from "./native.ts";
 
 export type DeviceKind = "cpu" | "cuda";
 export interface DeviceInfo {
@@ -21,7 +22,9 @@ export class Device implements Disposable {
     this.#handle = handle;
   }
 
+  /** Throws a UserError where the machine has no such device. */
   static open(kind: DeviceKind, index = 0): Device {
+    if (kind === "cuda") requireCuda(index);
     const handle = openHandle<"device">((out) => check("icrl_device_open", kind === "cpu" ? 0 : 1, index, out));
     return new Device(handle, kind, index);
   }
@@ -47,4 +50,13 @@ export class Device implements Disposable {
     native().calls.icrl_device_close(this.#handle);
     this.#handle = null;
   }
+}
+
+function requireCuda(index: number): void {
+  const count = cudaDeviceCount();
+  if (index < count) return;
+  const problem = native().cudaProblem;
+  const why = problem === undefined ? "" : `: ${problem}`;
+  const what = count === 0 ? "no CUDA device that this libtorch can drive" : `no CUDA device ${index}, only ${count}`;
+  throw new UserError(`there is ${what}${why}`, { hint: "icrl doctor says what was found; the other device is cpu" });
 }

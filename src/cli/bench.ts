@@ -1,10 +1,12 @@
 // `icrl bench throughput`: the speed of this machine, as a table or as JSON.
 import type { Command } from "commander";
 import type { ThroughputRow } from "../../bench/throughput.ts";
+import type { DeviceKind } from "../../ffi/device.ts";
+import { parseDevice } from "./options.ts";
 
 interface BenchFlags {
   readonly json?: boolean;
-  readonly device: "cpu" | "cuda";
+  readonly device: DeviceKind;
 }
 
 export function register(program: Command): void {
@@ -12,7 +14,7 @@ export function register(program: Command): void {
   bench
     .command("throughput")
     .description("tokens a second in prefill, decode and update, and a whole GRPO step")
-    .option("--device <device>", "cpu or cuda", "cpu")
+    .option("--device <device>", "cpu or cuda", parseDevice, "cpu")
     .option("--json", "one line a policy")
     .action(throughput);
 }

@@ -1,12 +1,14 @@
 // `icrl doctor`: what this machine has, what icrl will use of it, and what to do about what is missing. It changes nothing
 // but what a first start would too: the engine is put into the cache folder.
 import type { Command } from "commander";
+import type { DeviceKind } from "../../ffi/device.ts";
 import type { Check, Verdict } from "./doctor-checks.ts";
+import { parseDevice } from "./options.ts";
 
 interface Options {
   readonly json?: boolean;
   readonly selftest?: boolean;
-  readonly device: string;
+  readonly device: DeviceKind;
 }
 
 export function register(program: Command): void {
@@ -15,15 +17,14 @@ export function register(program: Command): void {
     .description("say what was found on this machine, what will be used, and what is missing")
     .option("--json", "one JSON object")
     .option("--selftest", "compare the engine with double-precision references on a tiny model")
-    .option("--device <kind>", "the device to test: cpu or cuda", "cpu")
+    .option("--device <kind>", "the device to test: cpu or cuda", parseDevice, "cpu")
     .action(run);
 }
 
 async function run(options: Options): Promise<void> {
   const { checkMachine } = await import("./doctor-checks.ts");
-  const { parseDevice, selftest } = await import("./doctor-selftest.ts");
-  const device = parseDevice(options.device);
-  const checks = [...checkMachine(), ...(options.selftest ? await selftest(device) : [])];
+  const { selftest } = await import("./doctor-selftest.ts");
+  const checks = [...checkMachine(), ...(options.selftest ? await selftest(options.device) : [])];
   const isFit = checks.every(({ verdict }) => verdict === "ok" || verdict === "note");
   process.stdout.write(options.json ? `${JSON.stringify({ ok: isFit, checks })}\n` : describe(checks));
   process.exitCode = isFit ? 0 : 1;

@@ -1,6 +1,7 @@
 // Readers of option values that several commands share. They throw what main shows as wrong usage.
 
-import { UserError } from "../config/errors.ts";
+import type { DeviceKind } from "../../ffi/device.ts";
+import { suggestion, UserError } from "../config/errors.ts";
 
 /** For an option that may be repeated. */
 export function collect(value: string, before: readonly string[] = []): readonly string[] {
@@ -14,4 +15,12 @@ export function parseCount(option: string, smallest: number): (text: string) => 
     const hint = `a whole number, at least ${smallest}`;
     throw new UserError(`"${text}" is no value for ${option}`, { hint, exitCode: 2 });
   };
+}
+
+const DEVICES: readonly DeviceKind[] = ["cpu", "cuda"];
+
+export function parseDevice(text: string): DeviceKind {
+  const found = DEVICES.find((kind) => kind === text);
+  if (found !== undefined) return found;
+  throw new UserError(`there is no device "${text}"`, { hint: suggestion(text, DEVICES), exitCode: 2 });
 }

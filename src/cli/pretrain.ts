@@ -2,14 +2,16 @@
 // quarter of an hour on two idle cores. Not needed to use icrl: the result is inside the
 // executable.
 
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
+import type { DeviceKind } from "../../ffi/device.ts";
 import type { PretrainStep } from "../train/pretrain.ts";
+import { parseDevice } from "./options.ts";
 
 interface Options {
   readonly out: string;
   readonly steps: number;
   readonly seed: number;
-  readonly device: "cpu" | "cuda";
+  readonly device: DeviceKind;
   readonly json?: boolean;
 }
 
@@ -21,7 +23,7 @@ export function register(program: Command): void {
     .option("--out <folder>", "where the model folder goes", "nano")
     .option("--steps <n>", "optimizer steps of 8,192 tokens", wholeNumber, 1300)
     .option("--seed <n>", "of the documents and the first weights", wholeNumber, 1)
-    .addOption(new Option("--device <kind>").choices(["cpu", "cuda"]).default("cpu"))
+    .option("--device <kind>", "cpu or cuda", parseDevice, "cpu")
     .option("--json", "one line a step")
     .action((_: string, options: Options) => run(options));
 }

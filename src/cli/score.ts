@@ -3,15 +3,16 @@
 
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
+import type { DeviceKind } from "../../ffi/device.ts";
 import { UserError } from "../config/errors.ts";
 import type { Score } from "../model/score.ts";
-import { parseDevice } from "./doctor-selftest.ts";
+import { parseDevice } from "./options.ts";
 
 interface Options {
   readonly model: string;
   readonly ids?: string;
   readonly textFile?: string;
-  readonly device: string;
+  readonly device: DeviceKind;
   readonly grad?: boolean;
   readonly json?: boolean;
 }
@@ -23,14 +24,13 @@ export function register(program: Command): void {
     .requiredOption("--model <folder>", "a folder with config.json and safetensors files")
     .option("--ids <list>", "token ids, separated by commas")
     .option("--text-file <file>", "text, encoded with the folder's tokenizer.json")
-    .option("--device <kind>", "cpu or cuda", "cpu")
+    .option("--device <kind>", "cpu or cuda", parseDevice, "cpu")
     .option("--grad", "also the gradient of the mean negative logprob, by tensor: norm and sum")
     .option("--json", "one JSON object")
     .action(run);
 }
 
 async function run(options: Options): Promise<void> {
-  const kind = parseDevice(options.device);
   const [{ openFolder }, { scoreIds }] = await Promise.all([
     import("../model/weights.ts"),
     import("../model/score.ts"),
@@ -38,7 +38,7 @@ async function run(options: Options): Promise<void> {
   using folder = openFolder(options.model);
   const ids = await tokenIds(options);
   const { Device } = await import("../../ffi/device.ts");
-  using device = Device.open(kind);
+  using device = Device.open(options.device);
   const score = scoreIds(folder, ids, { device, dtype: "f32", grad: options.grad === true });
   process.stdout.write(options.json === true ? `${JSON.stringify(score)}\n` : describe(score));
 }
