@@ -49,6 +49,17 @@ describe.skipIf(!existsSync(BUILT))("the executable alone", () => {
     }
   });
 
+  test("trains a stage and evaluates it, with nothing beside it", () => {
+    const small = { "stages.0.steps": 1, "rollout.prompts_per_step": 1, "rollout.samples_per_prompt": 2, "eval.limit": 1, "eval.shots": "[0]" };
+    const settings = Object.entries(small).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+    const env = { ICRL_LIBTORCH: libtorch, ICRL_CACHE: join(folder, "cache") };
+    const { status, out } = alone(["run", "stage1", "--run", "run", "--json", ...settings], env);
+    const summary = JSON.parse(out.trim().split("\n").at(-1)!) as { type: string; evals: { stage: string; shots: number }[] };
+    expect(summary.type).toBe("summary");
+    expect(summary.evals.map(({ stage, shots }) => `${stage}:${shots}`)).toEqual(["base:0", "stage1:0"]);
+    expect(status).toBe(0);
+  }, 60_000);
+
   test("runs with a cache folder that cannot be made, and says so", () => {
     const ran = alone(["doctor", "--json"], { ICRL_LIBTORCH: libtorch, ICRL_CACHE: "/proc/none" });
     expect(ran.status).toBe(0);
@@ -71,7 +82,7 @@ describe.skipIf(!existsSync(BUILT))("the executable alone", () => {
     expect(check(ran, "libtorch")?.detail).toBe("no libtorch was found");
   });
 
-  test.skipIf(OTHER === undefined)("compiles its engine for another libtorch, once, and it computes the same", () => {
+  test.skipIf(OTHER === undefined)("given ICRL_TEST_LIBTORCH, compiles its engine for that once, and computes the same", () => {
     const cache = join(folder, "other");
     mkdirSync(cache);
     const env = { ICRL_LIBTORCH: OTHER!, ICRL_CACHE: cache };
@@ -83,7 +94,7 @@ describe.skipIf(!existsSync(BUILT))("the executable alone", () => {
     expect(readdirSync(join(cache, "engine"))).toHaveLength(1);
   }, 600_000);
 
-  test.skipIf(OTHER === undefined)("without a compiler says which package has one", () => {
+  test.skipIf(OTHER === undefined)("given ICRL_TEST_LIBTORCH, without a compiler says which package has one", () => {
     const env = { ICRL_LIBTORCH: OTHER!, ICRL_CACHE: join(folder, "bare"), PATH: "/nowhere" };
     const { checks } = JSON.parse(alone(["doctor", "--json"], env).out) as { checks: Check[] };
     expect(checks.find((it) => it.name === "libtorch")?.todo).toBe("install g++ (Debian package g++)");
