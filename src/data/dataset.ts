@@ -1,0 +1,137 @@
+// The questions of a run: several sources, mixed by weight, with held-out ones that no training
+// question repeats. Everything is a function of the files and the request, whatever the seed. Not
+// here: reading a source (source.ts), the order of training (curriculum/task-order.ts).
+
+import { UserError } from "../config/errors.ts";
+import type { Task } from "../types.ts";
+import { almanac, type Almanac } from "./almanac.ts";
+import { contentKey, loadSource, type LoadedSource, type SourceSpec } from "./source.ts";
+import { sourceName } from "./source-files.ts";
+
+export interface MixedSpec extends SourceSpec {
+  /** Its share of the questions asked is weight / sum of weights; absent everywhere: by size. */
+  readonly weight?: number | undefined;
+}
+export interface DatasetSpec {
+  readonly train: readonly MixedSpec[];
+  readonly validation?: readonly MixedSpec[] | undefined;
+  /** Questions held out of `train` where there is no `validation`. */
+  readonly holdout?: number | undefined;
+}
+
+/** Tasks of a source, next to each other in the list of all. */
+export interface TaskPart {
+  readonly size: number;
+  readonly weight: number;
+}
+export interface Dataset {
+  readonly train: readonly Task[];
+  readonly parts: readonly TaskPart[];
+  /** Several sources take turns, so that the first n questions are of all of them. */
+  readonly validation: readonly Task[];
+  readonly sources: readonly LoadedSource[];
+  /** Training questions dropped because another source or the validation asks them too. */
+  readonly dropped: { readonly repeated: number; readonly heldOut: number };
+}
+
+/** The path that means the world inside the executable. */
+export const ALMANAC = "almanac";
+const HOLDOUT = { most: 500, share: 0.1 };
+
+export async function loadDataset(spec: DatasetSpec): Promise<Dataset> {
+  const trainSources = await loadAll(spec.train, "train");
+  const given = await loadAll(spec.validation ?? [], "validation", trainSources.length);
+  const all = withoutRepeats(trainSources.map(({ tasks }) => tasks));
+  const validation =
+    spec.validation === undefined
+      ? heldOut(all.flat(), spec.holdout)
+      : takingTurns(given.map(({ tasks }) => tasks));
+  const asked = new Set(validation.map(questionKey));
+  const train = all.map((tasks) => tasks.filter((task) => !asked.has(questionKey(task))));
+  requireQuestions(train, spec);
+  const total = (lists: readonly (readonly Task[])[]): number => lists.flat().length;
+  return {
+    train: train.flat(),
+    parts: train.map(({ length: size }, i) => ({
+      size,
+      weight: spec.train[i]!.weight ?? size,
+    })),
+    validation,
+    sources: [...trainSources, ...given],
+    dropped: {
+      repeated: total(trainSources.map(({ tasks }) => tasks)) - total(all),
+      heldOut: total(all) - total(train),
+    },
+  };
+}
+
+/** One after the other, each under a name of its own. */
+async function loadAll(
+  specs: readonly MixedSpec[],
+  split: "train" | "validation",
+  numBefore = 0,
+): Promise<LoadedSource[]> {
+  const sources: LoadedSource[] = [];
+  for (const spec of specs) {
+    const wanted = sourceName(spec);
+    const isTaken = sources.some(({ name }) => name === wanted);
+    const name = isTaken ? `${wanted}-${numBefore + sources.length + 1}` : wanted;
+    sources.push(
+      spec.path === ALMANAC ? almanacSource(almanac(), split) : await loadSource(spec, name),
+    );
+  }
+  return sources;
+}
+
+function almanacSource(world: Almanac, split: "train" | "validation"): LoadedSource {
+  const tasks = world[split];
+  const counts = {
+    rows: tasks.length,
+    filtered: 0,
+    duplicates: 0,
+    leftOut: {},
+  };
+  return { name: ALMANAC, files: [], counts, tasks };
+}
+
+function withoutRepeats(lists: readonly (readonly Task[])[]): (readonly Task[])[] {
+  if (lists.length === 1) return [lists[0]!];
+  const seen = new Set<bigint>();
+  const isNew = ({ question, golds }: Task): boolean => {
+    const key = contentKey(question, golds);
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  };
+  return lists.map((tasks) => tasks.filter(isNew));
+}
+
+/** Chosen by what they ask, so that neither their order nor a seed changes the choice. */
+function heldOut(tasks: readonly Task[], holdout: number | undefined): readonly Task[] {
+  const tenth = Math.max(1, Math.floor(tasks.length * HOLDOUT.share));
+  const count = holdout ?? Math.min(HOLDOUT.most, tenth);
+  const keyed = tasks.map((task) => ({ task, key: questionKey(task) }));
+  const byKey = keyed.toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  return byKey.slice(0, count).map(({ task }) => task);
+}
+
+function takingTurns(lists: readonly (readonly Task[])[]): readonly Task[] {
+  const longest = Math.max(...lists.map(({ length }) => length));
+  const rounds = Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list[i] ?? []));
+  return rounds.flat();
+}
+
+/** What is asked, without regard to case and spacing. */
+function questionKey({ question }: Task): bigint {
+  return contentKey(question.toLowerCase().replace(/[\s?]+$/, ""), []);
+}
+
+function requireQuestions(train: readonly (readonly Task[])[], spec: DatasetSpec): void {
+  const empty = train.findIndex(({ length }) => length === 0);
+  if (empty < 0) return;
+  const hint = "train on other questions than those held out, or hold out fewer (data.holdout)";
+  throw new UserError("no training question is left", {
+    where: spec.train[empty]!.path,
+    hint,
+  });
+}
