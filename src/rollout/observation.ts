@@ -5,7 +5,6 @@
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { TagPair } from "../reward/tags.ts";
 import { UserError } from "../config/errors.ts";
-import { encodePlain } from "./encode.ts";
 
 export interface Observation {
   readonly text: string;
@@ -46,7 +45,7 @@ export class ObservationWriter {
     const body = result.slice(0, this.maxTokens * MAX_CHARS_PER_TOKEN).trim();
     let observation = this.wrap(body, newLine);
     if (observation.tokens.length <= this.maxTokens) return observation;
-    const bodyTokens = encodePlain(this.tokenizer, body);
+    const bodyTokens = this.tokenizer.encodePlain(body);
     let kept = bodyTokens.length;
     while (observation.tokens.length > this.maxTokens && kept > 0) {
       kept = Math.max(0, kept - (observation.tokens.length - this.maxTokens));
@@ -61,7 +60,7 @@ export class ObservationWriter {
   private wrap(body: string, newLine: boolean): Observation {
     const { open, close } = this.tags;
     const text = `${newLine ? "\n" : ""}${open} ${body} ${close}\n`;
-    return { text, tokens: encodePlain(this.tokenizer, text) };
+    return { text, tokens: this.tokenizer.encodePlain(text) };
   }
 }
 

@@ -6,7 +6,6 @@
 import type { Demonstration, DemonstrationTurn } from "../types.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { TagPair, TagProfile } from "../reward/tags.ts";
-import { encodePlain } from "./encode.ts";
 
 /** What a prompt says around the examples. Lines, without line ends; an empty one is left out. */
 export interface PromptText {
@@ -41,6 +40,8 @@ export const DEFAULT_PROMPT_TEXT: PromptText = {
 export interface PromptFrame {
   readonly before: readonly number[];
   readonly after: readonly number[];
+  /** The chat template cuts white space at the message's ends. */
+  readonly trims?: boolean;
 }
 export const NO_FRAME: PromptFrame = { before: [], after: [] };
 
@@ -62,16 +63,15 @@ export class PromptTemplate {
     demonstrations: readonly Demonstration[],
     private readonly frame: PromptFrame = NO_FRAME,
   ) {
-    this.preambleText = renderPreamble(prompt, tags, demonstrations);
-    this.preamble = Int32Array.from([
-      ...frame.before,
-      ...encodePlain(tokenizer, this.preambleText),
-    ]);
+    const text = renderPreamble(prompt, tags, demonstrations);
+    this.preambleText = frame.trims === true ? text.trimStart() : text;
+    this.preamble = Int32Array.from([...frame.before, ...tokenizer.encodePlain(this.preambleText)]);
   }
 
   render(question: string): Prompt {
-    const text = renderQuestion(this.prompt, question);
-    const asked = Int32Array.from([...encodePlain(this.tokenizer, text), ...this.frame.after]);
+    const line = renderQuestion(this.prompt, question);
+    const text = this.frame.trims === true ? line.trimEnd() : line;
+    const asked = Int32Array.from([...this.tokenizer.encodePlain(text), ...this.frame.after]);
     const numTokens = this.preamble.length + asked.length;
     return { text: this.preambleText + text, runs: [this.preamble, asked], numTokens };
   }

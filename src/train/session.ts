@@ -9,6 +9,7 @@ import { chooseDemonstrations, demonstrationsForShots } from "../curriculum/demo
 import type { FolderSource } from "../model/byte-source.ts";
 import { openFolder } from "../model/model-folder.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
+import { frameTokens, openTokenizer } from "../model/tokenizer-folder.ts";
 import { nanoFrame } from "../model/nano/prompt.ts";
 import { loadPolicy } from "../model/weights.ts";
 import { rewardProfile } from "../reward/profiles.ts";
@@ -16,12 +17,11 @@ import { tagProfile } from "../reward/tags.ts";
 import { InProcessEngine } from "../rollout/in-process.ts";
 import type { RolloutEngine } from "../rollout/engine.ts";
 import type { RolloutLimits, RolloutSettings } from "../rollout/rollout.ts";
-import { NO_FRAME, PromptTemplate } from "../rollout/template.ts";
+import { type PromptFrame, PromptTemplate } from "../rollout/template.ts";
 import { Bm25Index } from "../tools/bm25.ts";
 import { SearchTool } from "../tools/search.ts";
 import type { Tool } from "../tools/tool.ts";
 import type { Demonstration } from "../types.ts";
-import { openTokenizer } from "./models.ts";
 import { promptText } from "./prompt-text.ts";
 import type { Sampler } from "./sampling.ts";
 import { openWorld, type World } from "./world.ts";
@@ -33,6 +33,7 @@ export class Session implements Disposable {
     readonly policy: Policy,
     readonly engine: RolloutEngine,
     readonly tokenizer: Tokenizer,
+    private readonly frame: PromptFrame,
     readonly world: World,
     private readonly tool: Tool,
     private readonly owned: DisposableStack,
@@ -43,15 +44,17 @@ export class Session implements Disposable {
     using stack = new DisposableStack();
     const device = stack.use(Device.open(recipe.policy.device));
     const folder = stack.use(openFolder(weights));
+    const tokenizer = openTokenizer(weights, folder.config);
     const policy = stack.use(loadPolicy(device, folder, recipe.policy.dtype));
     const { cache_tokens, page_tokens: pageTokens } = recipe.policy;
     const numPages = Math.ceil(cache_tokens / pageTokens);
     const cache = stack.use(KvCache.open(policy, { numPages, pageTokens }));
     const engine = new InProcessEngine(policy, cache);
-    const tokenizer = openTokenizer(weights, folder.config.eosIds);
     const world = openWorld(recipe.data);
     const tool = searchTool(recipe, world);
-    return new Session(recipe, device, policy, engine, tokenizer, world, tool, stack.move());
+    const frame = recipe.policy.model === "nano" ? nanoFrame : frameTokens(weights, tokenizer);
+    const owned = stack.move();
+    return new Session(recipe, device, policy, engine, tokenizer, frame, world, tool, owned);
   }
 
   /** Samplers of different seeds never share noise. */
@@ -74,8 +77,7 @@ export class Session implements Disposable {
   private template(demonstrations: readonly Demonstration[]): PromptTemplate {
     const { tags, prompt } = this.recipe;
     const text = promptText(prompt);
-    const frame = this.recipe.policy.model === "nano" ? nanoFrame : NO_FRAME;
-    return new PromptTemplate(this.tokenizer, text, tagProfile(tags), demonstrations, frame);
+    return new PromptTemplate(this.tokenizer, text, tagProfile(tags), demonstrations, this.frame);
   }
 
   private settings(temperature: number, seed: number): RolloutSettings {

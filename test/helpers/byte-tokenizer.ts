@@ -11,6 +11,7 @@ const UTF8 = new TextEncoder();
 class ByteTokenizer implements Tokenizer {
   readonly vocabSize = EOS + 1;
   readonly eosIds = [EOS];
+  readonly startIds = [];
   private readonly bytes = [
     ...Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte)),
     ...LONGER.map((text) => UTF8.encode(text)),
@@ -24,6 +25,10 @@ class ByteTokenizer implements Tokenizer {
       ids.push(this.longestAt(bytes, at));
     }
     return ids;
+  }
+
+  encodePlain(text: string): number[] {
+    return text.split(/(?<=<)(?=\|)/).flatMap((piece) => this.encode(piece));
   }
 
   decode(ids: ArrayLike<number>): string {

@@ -115,3 +115,12 @@ test("the default words name every tag of the profile", () => {
     expect(whole).toContain(close);
   }
 });
+
+test("a frame stands around the message, whose ends it may trim", () => {
+  const frame = { before: [1, 2], after: [3], trims: true };
+  const framed = new PromptTemplate(byteTokenizer, text, tags, [], frame).render("Who?");
+  const bare = template(0).render("Who?");
+  expect(framed.text).toBe(bare.text.trimEnd());
+  const ids = framed.runs.flatMap((run) => [...run]);
+  expect(ids).toEqual([1, 2, ...byteTokenizer.encode(framed.text), 3]);
+});
