@@ -87,12 +87,6 @@ namespace {
 
 double attention_scale(const icrl_policy& p) { return 1 / std::sqrt(double(p.config.head_dim)); }
 
-// Normalised input of a norm again, from what was kept: cheaper than keeping it.
-Tensor norm_again(const Tensor& x, const Tensor& rstd, const Tensor& weight) {
-  return x.scalar_type() == rstd.scalar_type() ? x * rstd.unsqueeze(1) * weight
-                                               : (x.to(rstd.scalar_type()) * rstd.unsqueeze(1)).to(x.scalar_type()) * weight;
-}
-
 void rotate(icrl_policy& p, const LayerWeights& w, const Batch& b, LayerTape& t) {
   const QkvViews raw = split_heads(p, t.qkv);
   const int64_t heads = p.config.heads, kv_heads = p.config.kv_heads;
@@ -128,7 +122,8 @@ void mlp_backward(icrl_policy& p, const LayerWeights& w, LayerTape& t, const Ten
   add_product(g.down, d, activated);
   at::mm_out(const_cast<Tensor&>(activated), d, w.down);  // now its gradient
   swiglu_backward(t.gate_up, activated, t.gate_up);       // in place
-  add_product(g.gate_up, t.gate_up, norm_again(t.middle, t.post_rstd, w.post_norm));
+  // A norm computed again costs less than its output kept.
+  add_product(g.gate_up, t.gate_up, norm(t.middle, w.post_norm, p.config.rms_eps, nullptr));
   rmsnorm_backward(t.middle, w.post_norm, t.post_rstd, at::mm(t.gate_up, w.gate_up), d, g.post_norm);
 }
 
@@ -153,7 +148,7 @@ void attention_block_backward(icrl_policy& p, const LayerWeights& w, const Batch
   attention_backward(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, kv_heads), split_heads(p, t.qkv).v, b.positions,
                      b.segments, attention_scale(p), t.attention, t.lse, d_attention, views.q, views.k, views.v);
   rotate_backward(p, w, b, t, d_qkv, g);
-  add_product(g.qkv, d_qkv, norm_again(t.input, t.input_rstd, w.input_norm));
+  add_product(g.qkv, d_qkv, norm(t.input, w.input_norm, p.config.rms_eps, nullptr));
   if (g.qkv_bias.defined()) g.qkv_bias.add_(d_qkv.sum(0));
   rmsnorm_backward(t.input, w.input_norm, t.input_rstd, at::mm(d_qkv, w.qkv), d, g.input_norm);
 }
