@@ -7,6 +7,7 @@ import { register as registerContract } from "./contract.ts";
 import { register as registerDoctor } from "./doctor.ts";
 import { register as registerEval } from "./eval.ts";
 import { register as registerPretrain } from "./pretrain.ts";
+import { register as registerPull } from "./pull.ts";
 import { register as registerReward } from "./reward.ts";
 import { register as registerRun } from "./run.ts";
 import { register as registerScore } from "./score.ts";
@@ -16,6 +17,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   registerRun,
   registerEval,
   registerContract,
+  registerPull,
   registerScore,
   registerReward,
   registerPretrain,

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { DeviceKind } from "../../ffi/device.ts";
 import { UserError } from "../config/errors.ts";
+import type { FolderSource } from "../model/byte-source.ts";
 import type { Score } from "../model/score.ts";
 import { parseDevice } from "./options.ts";
 
@@ -21,7 +22,7 @@ export function register(program: Command): void {
   program
     .command("score")
     .description("logprobs (and gradients) of a sequence under a Hugging Face model folder")
-    .requiredOption("--model <folder>", "a folder with config.json and safetensors files")
+    .requiredOption("--model <model>", "a folder, a name in the Hugging Face cache, or nano")
     .option("--ids <list>", "token ids, separated by commas")
     .option("--text-file <file>", "text, encoded with the folder's tokenizer.json")
     .option("--device <kind>", "cpu or cuda", parseDevice, "cpu")
@@ -31,28 +32,27 @@ export function register(program: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  const [{ openFolder }, { scoreIds }] = await Promise.all([
+  const [{ openFolder }, { scoreIds }, { modelFolder }] = await Promise.all([
     import("../model/weights.ts"),
     import("../model/score.ts"),
+    import("../train/models.ts"),
   ]);
-  using folder = openFolder(options.model);
-  const ids = await tokenIds(options);
+  using folder = openFolder(modelFolder(options));
+  const ids = await tokenIds(options, folder.source);
   const { Device } = await import("../../ffi/device.ts");
   using device = Device.open(options.device);
   const score = scoreIds(folder, ids, { device, dtype: "f32", grad: options.grad === true });
   process.stdout.write(options.json === true ? `${JSON.stringify(score)}\n` : describe(score));
 }
 
-async function tokenIds(options: Options): Promise<number[]> {
+async function tokenIds(options: Options, folder: FolderSource): Promise<number[]> {
   if ((options.ids === undefined) === (options.textFile === undefined)) {
     throw new UserError("give either --ids or --text-file", {
       hint: "--ids 1,2,3 needs no tokenizer",
       exitCode: 2,
     });
   }
-  return options.ids === undefined
-    ? encodeFile(options.model, options.textFile!)
-    : parseIds(options.ids);
+  return options.ids === undefined ? encodeFile(folder, options.textFile!) : parseIds(options.ids);
 }
 
 export function parseIds(list: string): number[] {
@@ -66,11 +66,9 @@ export function parseIds(list: string): number[] {
   });
 }
 
-async function encodeFile(model: string, textFile: string): Promise<number[]> {
-  const { createTokenizer } = await import("../model/tokenizer.ts");
-  const path = `${model}/tokenizer.json`;
-  const json = readFile(path, "--text-file needs the folder's tokenizer; --ids does not");
-  return createTokenizer(JSON.parse(json)).encode(readFile(textFile, "give a file that exists"));
+async function encodeFile(folder: FolderSource, textFile: string): Promise<number[]> {
+  const { openTokenizer } = await import("../model/tokenizer-folder.ts");
+  return openTokenizer(folder).encode(readFile(textFile, "give a file that exists"));
 }
 
 function readFile(path: string, hint: string): string {

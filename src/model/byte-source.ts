@@ -69,12 +69,16 @@ export function diskFolder(folder: string): FolderSource {
   }
   return {
     name: folder,
-    list: () => readdirSync(folder).filter((file) => statSync(join(folder, file)).isFile()),
+    list: () => readdirSync(folder).filter((file) => isFile(join(folder, file))),
     has: (file) => existsSync(join(folder, file)),
     open: (file) => fileSource(join(folder, file)),
     bytes: (file) => readFileSync(join(folder, file)),
   };
 }
+
+/** A link to nothing is none. */
+const isFile = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 
 export function memoryFolder(
   name: string,
