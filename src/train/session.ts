@@ -10,7 +10,6 @@ import type { FolderSource } from "../model/byte-source.ts";
 import { openFolder } from "../model/model-folder.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { frameTokens, openTokenizer } from "../model/tokenizer-folder.ts";
-import { nanoFrame } from "../model/nano/prompt.ts";
 import { loadPolicy } from "../model/weights.ts";
 import { rewardProfile } from "../reward/profiles.ts";
 import { tagProfile } from "../reward/tags.ts";
@@ -52,7 +51,7 @@ export class Session implements Disposable {
     const engine = new InProcessEngine(policy, cache);
     const world = openWorld(recipe.data);
     const tool = searchTool(recipe, world);
-    const frame = recipe.policy.model === "nano" ? nanoFrame : frameTokens(weights, tokenizer);
+    const frame = frameTokens(weights, tokenizer);
     const owned = stack.move();
     return new Session(recipe, device, policy, engine, tokenizer, frame, world, tool, owned);
   }

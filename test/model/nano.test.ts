@@ -4,7 +4,7 @@ import { loadRecipe } from "../../src/config/load.ts";
 import { almanac } from "../../src/data/almanac.ts";
 import { openFolder } from "../../src/model/model-folder.ts";
 import { nanoFolder } from "../../src/model/nano/folder.ts";
-import { nanoFrame, nanoPrompt } from "../../src/model/nano/prompt.ts";
+import { nanoPrompt } from "../../src/model/nano/prompt.ts";
 import { createTokenizer, type TokenizerJson } from "../../src/model/tokenizer.ts";
 import { tagProfile } from "../../src/reward/tags.ts";
 import { PromptTemplate } from "../../src/rollout/template.ts";
@@ -20,7 +20,6 @@ const prompts = [0, 1, 2, 3].map(
       nanoPrompt,
       tagProfile("icrl"),
       world.demonstrations.slice(0, shots),
-      nanoFrame,
     ),
 );
 
@@ -49,10 +48,10 @@ test.each(["think", "search", "information", "answer"])(
   },
 );
 
-test("prompts begin with the end token and grow by a demonstration each", () => {
+test("prompts have no start token and grow by a demonstration each", () => {
   const question = world.validation.find(({ meta }) => meta["hops"] === 1)!.question;
   const lengths = prompts.map((prompt) => prompt.render(question).numTokens);
-  for (const prompt of prompts) expect(prompt.render(question).runs[0]![0]).toBe(0);
+  for (const prompt of prompts) expect(prompt.render(question).runs[0]![0]).not.toBe(0);
   expect(lengths[0]).toBeLessThan(80);
   expect(lengths[3]).toBeLessThan(340);
   expect(lengths.toSorted((a, b) => a - b)).toEqual(lengths);

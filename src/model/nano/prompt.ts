@@ -15,6 +15,3 @@ export const nanoPrompt = {
   handOver: "Now solve this one.",
   question: "Question: ",
 } as const;
-
-/** Tokens around the prompt: pretraining documents begin with <|endoftext|>. */
-export const nanoFrame = { before: [0], after: [] } as const;
