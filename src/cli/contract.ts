@@ -42,7 +42,7 @@ async function openSession(
 ) {
   if (spec !== undefined) {
     const { openCheckpoint } = await import("../train/open-checkpoint.ts");
-    return openCheckpoint(spec, set).session;
+    return (await openCheckpoint(spec, set)).session;
   }
   const { openRecipe } = await import("../train/open-checkpoint.ts");
   const { defaultRecipe } = await import("../config/embedded.ts");

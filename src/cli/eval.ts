@@ -32,7 +32,7 @@ async function run({ run: spec, shots, limit, set = [], json }: Options): Promis
   const { openCheckpoint } = await import("../train/open-checkpoint.ts");
   const { evaluateHeldOut } = await import("../train/evaluate.ts");
   const { evaluationRecord } = await import("./screen/json.ts");
-  using opened = openCheckpoint(spec, set);
+  using opened = await openCheckpoint(spec, set);
   const { evaluation } = await evaluateHeldOut(opened.session, { ...opened, shots, limit });
   const text = json ? JSON.stringify(evaluationRecord(evaluation)) : describe(evaluation);
   process.stdout.write(`${text}\n`);

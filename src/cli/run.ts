@@ -35,7 +35,7 @@ async function run(stages: string | undefined, options: Options): Promise<void> 
   const { recorder } = await import("../run/recorder.ts");
   const { defaultRecipe } = await import("../config/embedded.ts");
   const { recipe, set: overrides = [], seed, run: path, json = false } = options;
-  using opened = openRun({ stages, recipe, overrides, seed, run: path }, defaultRecipe);
+  using opened = await openRun({ stages, recipe, overrides, seed, run: path }, defaultRecipe);
   const decode = (ids: ArrayLike<number>): string => opened.session.tokenizer.decode(ids);
   const { stdout: stream, env: environment } = process;
   const screen = openScreen({ json, stream, environment, decode });

@@ -4,10 +4,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { stringify } from "yaml";
-import { embeddedRecipes } from "./embedded.ts";
+import { embeddedDemonstrations, embeddedRecipes } from "./embedded.ts";
 import { suggestion, UserError } from "./errors.ts";
 import { isMap, merged, overrideLayer, yamlLayer, type Layer, type Path } from "./layer.ts";
-import { type Recipe, recipeSchema } from "./recipe.ts";
+import { ALMANAC } from "./data-recipe.ts";
+import { type Recipe, recipeSchema, type SourceRecipe } from "./recipe.ts";
 import { schemaError } from "./schema-errors.ts";
 
 export interface RecipeRequest {
@@ -30,6 +31,26 @@ export function parseRecipe(text: string, file: string, overrides: readonly stri
 /** The recipe with every default written out: parseRecipe of it gives the same recipe. */
 export function recipeText(recipe: Recipe): string {
   return stringify(recipe, { blockQuote: false });
+}
+
+/** Files that a frozen recipe names are found from any folder. */
+export function withAbsolutePaths(recipe: Recipe): Recipe {
+  const { demonstrations, data } = recipe;
+  const absolute = (sources: readonly SourceRecipe[]): SourceRecipe[] =>
+    sources.map((each) => (each.path === ALMANAC ? each : { ...each, path: resolve(each.path) }));
+  const isFile =
+    demonstrations !== undefined &&
+    !Object.hasOwn(embeddedDemonstrations, demonstrations) &&
+    existsSync(demonstrations);
+  return {
+    ...recipe,
+    ...(isFile && { demonstrations: resolve(demonstrations) }),
+    data: {
+      ...data,
+      train: absolute(data.train),
+      ...(data.validation !== undefined && { validation: absolute(data.validation) }),
+    },
+  };
 }
 
 function checked(layers: readonly Layer[], overrides: readonly string[]): Recipe {

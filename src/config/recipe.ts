@@ -3,6 +3,7 @@
 // reading files and pointing at lines (load.ts). Keys are snake_case here and in YAML.
 
 import { z } from "zod";
+import { ALMANAC, sources } from "./data-recipe.ts";
 
 const count = z.int().positive();
 const share = z.number().min(0).max(1);
@@ -18,11 +19,19 @@ const policy = z.strictObject({
 });
 
 const data = z.strictObject({
-  /** `almanac` is the generated world inside the executable, split by entity. */
-  source: z.enum(["almanac"]).default("almanac"),
+  /** Questions to train on; several sources are mixed. */
+  train: sources.prefault(["almanac"]),
+  /** Held-out questions; several sources take turns. Absent: some are held out of `train`. */
+  validation: sources.optional(),
+  /** How many that are; absent: a tenth, at most 500. */
+  holdout: count.optional(),
 });
 
 const search = z.strictObject({
+  /** A retriever's endpoint; absent: BM25 over the almanac, in this process. */
+  url: z
+    .url({ protocol: /^https?$/, error: "an address like http://127.0.0.1:8000/retrieve" })
+    .optional(),
   top_k: count.default(3),
   /** A longer observation is cut inside and closed. */
   max_observation_tokens: count.default(500),
@@ -176,6 +185,8 @@ export const recipeSchema = z
     seed: z.int().min(0).max(0xffff_ffff).default(1),
     policy: policy.prefault({}),
     data: data.prefault({}),
+    /** `search` and `almanac` are inside the executable; else a YAML file. Absent: as `data.train`. */
+    demonstrations: z.string().min(1).optional(),
     /** The tag profile: how the policy writes thoughts, calls and answers. */
     tags: z.string().min(1).default("icrl"),
     prompt: prompt.prefault({}),
@@ -193,6 +204,7 @@ export const recipeSchema = z
   .check(refuseWrongCombinations);
 
 export type Recipe = z.output<typeof recipeSchema>;
+export type SourceRecipe = Recipe["data"]["train"][number];
 export type StageRecipe = Recipe["stages"][number];
 export type GateRecipe = NonNullable<StageRecipe["gate"]>;
 
@@ -209,9 +221,29 @@ function refuseWrongCombinations(context: Refinement<Recipe>): void {
     const why = "sampling would be truncated while logprobs are not, which biases the ratio";
     refuse(context, ["rollout", "top_p"], `top_p below 1 is refused in training: ${why}`);
   }
+  refuseWrongData(context, recipe);
   refuseWrongRollout(context, recipe);
   refuseWrongUpdate(context, recipe);
   recipe.stages.forEach((each, index) => refuseWrongStage(context, each, index));
+}
+
+function refuseWrongData(context: Refinement<Recipe>, { data, tool }: Recipe): void {
+  for (const split of ["train", "validation"] as const) {
+    const weighted = data[split]?.filter(({ weight }) => weight !== undefined).length ?? 0;
+    if (weighted === 0) continue;
+    const why = "give one to each source or to none; without any, sources count by their size";
+    if (split === "validation") {
+      const hint = "held-out questions have no weight: sources take turns";
+      refuse(context, ["data", split], hint);
+    } else if (weighted < data.train.length) {
+      refuse(context, ["data", split], `${weighted} of ${data.train.length} weights: ${why}`);
+    }
+  }
+  const isOwnWorld = data.train.every(({ path }) => path === ALMANAC);
+  if (!isOwnWorld && tool.search.url === undefined) {
+    const why = "the search tool without one finds nothing but the almanac";
+    refuse(context, ["data", "train"], `these questions need a retriever, tool.search.url: ${why}`);
+  }
 }
 
 function refuseWrongRollout(context: Refinement<Recipe>, { rollout }: Recipe): void {

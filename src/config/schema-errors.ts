@@ -10,14 +10,22 @@ type Issue = z.core.$ZodIssue;
 
 type Place = (path: Path) => string | undefined;
 
-/** The first issue is the message; how many more there are is said. */
-export function schemaError(error: z.ZodError, place: Place): UserError {
-  const [first] = error.issues;
+/**
+ * One issue is the message, a misspelt key before one that seems missing; how many more there are
+ * is said. `schema`: what refused it.
+ */
+export function schemaError(
+  error: z.ZodError,
+  place: Place,
+  schema: z.ZodType = recipeSchema,
+): UserError {
+  const misspelt = error.issues.find(({ code }) => code === "unrecognized_keys");
+  const first = misspelt ?? error.issues[0];
   if (first === undefined) throw new Error("a failed parse without an issue");
   const path = [...issuePath(first)];
   const more = error.issues.length - 1;
   const what = `${describe(first)}${more > 0 ? ` (and ${more} more)` : ""}`;
-  return new UserError(what, { where: nearestPlace(path, place), hint: hintFor(first) });
+  return new UserError(what, { where: nearestPlace(path, place), hint: hintFor(first, schema) });
 }
 
 /** An unknown key is at the key itself, not at the map that holds it. */
@@ -39,31 +47,30 @@ function describe(issue: Issue): string {
   const key = issuePath(issue).join(".");
   if (issue.code === "unrecognized_keys") return `unknown key "${key}"`;
   if (issue.code === "custom") return issue.message;
-  return `${key || "the recipe"}: ${issue.message.replace(/^Invalid input: /, "")}`;
+  return `${key || "the file"}: ${issue.message.replace(/^Invalid input: /, "")}`;
 }
 
-function hintFor(issue: Issue): string | undefined {
-  if (issue.code === "unrecognized_keys") return keyHint(issue);
+function hintFor(issue: Issue, schema: z.ZodType): string | undefined {
+  if (issue.code === "unrecognized_keys") return keyHint(issue, jsonSchemaOf(schema));
   if (issue.code !== "invalid_value" || typeof issue.input !== "string") return undefined;
   return suggestion(issue.input, issue.values.map(String));
 }
 
 /** A sibling with a near name, else the same key elsewhere in the recipe, else the siblings. */
-function keyHint(issue: z.core.$ZodIssueUnrecognizedKeys): string {
+function keyHint(issue: z.core.$ZodIssueUnrecognizedKeys, schema: JsonSchema): string {
   const key = issue.keys[0] ?? "";
-  const siblings = Object.keys(objectAt(recipeJsonSchema(), issue.path)?.properties ?? {});
+  const siblings = Object.keys(objectAt(schema, issue.path)?.properties ?? {});
   const near = nearest(key, siblings);
   if (near !== undefined) return `did you mean "${near}"?`;
-  const elsewhere = keyPaths(recipeJsonSchema(), []).find((path) => path.at(-1) === key);
+  const elsewhere = keyPaths(schema, []).find((path) => path.at(-1) === key);
   return elsewhere ? `did you mean "${elsewhere.join(".")}"?` : suggestion(key, siblings);
 }
 
-/** The recipe's JSON schema as editors read it. */
-export function recipeJsonSchema(): JsonSchema {
-  return z.toJSONSchema(recipeSchema, { io: "input" }) as JsonSchema;
+function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  return z.toJSONSchema(schema, { io: "input" }) as JsonSchema;
 }
 
-export interface JsonSchema {
+interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
 }

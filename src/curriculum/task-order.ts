@@ -1,44 +1,98 @@
-// Which tasks a step asks: each epoch is its own shuffle, a function of seed and epoch alone, so
-// the whole state is the number of tasks drawn. Not the tasks themselves: it deals indices.
+// Which tasks a step asks. The tasks come in parts, one a data source: each draw is from the part
+// that is furthest behind its share, and each pass through a part is its own shuffle, a function of
+// seed, part and pass alone. So the whole state is the number of tasks drawn. Not the tasks
+// themselves: it deals indices into the list of all.
 
+import { UserError } from "../config/errors.ts";
 import { Random } from "../data/random.ts";
 
+/** Tasks that lie next to each other; `weight` over the sum of weights is their share. */
+export interface TaskPart {
+  readonly size: number;
+  readonly weight: number;
+}
 export interface TaskOrderState {
   readonly drawn: number;
+  /** Of the parts: other tasks would make another order. */
+  readonly sizes: readonly number[];
 }
 
 export class TaskOrder {
-  private epoch = -1;
-  private shuffled: readonly number[] = [];
+  private readonly decks: readonly Deck[];
+  private drawn = 0;
 
   constructor(
-    private readonly numTasks: number,
-    private readonly seed: number,
-    private drawn = 0,
+    private readonly parts: readonly TaskPart[],
+    seed: number,
   ) {
-    if (numTasks === 0) throw new Error("an order of no tasks");
+    if (parts.length === 0 || parts.some(({ size }) => size === 0)) {
+      throw new Error("an order of no tasks");
+    }
+    let first = 0;
+    this.decks = parts.map((part, index) => {
+      const deck = new Deck(first, part.size, seed, index);
+      first += part.size;
+      return deck;
+    });
   }
 
-  static restore(numTasks: number, seed: number, { drawn }: TaskOrderState): TaskOrder {
-    return new TaskOrder(numTasks, seed, drawn);
+  /** Throws UserError when the tasks are not those of the saved order. */
+  static restore(parts: readonly TaskPart[], seed: number, state: TaskOrderState): TaskOrder {
+    const order = new TaskOrder(parts, seed);
+    const { sizes } = order.save();
+    if (!Bun.deepEquals(sizes, state.sizes)) {
+      const what = `the data has ${sizes.join(" + ")} questions, and had ${state.sizes.join(" + ")}`;
+      throw new UserError(what, { hint: "go on with the data that the run began with" });
+    }
+    order.next(state.drawn);
+    return order;
   }
 
   save(): TaskOrderState {
-    return { drawn: this.drawn };
+    return { drawn: this.drawn, sizes: this.parts.map(({ size }) => size) };
   }
 
   /** The next `count` task indices. */
   next(count: number): number[] {
-    return Array.from({ length: count }, () => this.at(this.drawn++));
+    return Array.from({ length: count }, () => {
+      this.drawn++;
+      return this.furthestBehind().draw();
+    });
   }
 
-  private at(position: number): number {
-    const epoch = Math.floor(position / this.numTasks);
-    if (epoch !== this.epoch) {
-      const indices = Array.from({ length: this.numTasks }, (_, index) => index);
-      this.shuffled = new Random(this.seed, `task order, epoch ${epoch}`).shuffle(indices);
-      this.epoch = epoch;
+  /** The part that lacks most of its share of the draws, this one included. */
+  private furthestBehind(): Deck {
+    const total = this.parts.reduce((sum, { weight }) => sum + weight, 0);
+    let [best, lack] = [0, -Infinity];
+    this.parts.forEach(({ weight }, index) => {
+      const lacks = (this.drawn * weight) / total - this.decks[index]!.drawn;
+      if (lacks > lack) [best, lack] = [index, lacks];
+    });
+    return this.decks[best]!;
+  }
+}
+
+/** One part's indices, shuffled anew for each pass. */
+class Deck {
+  drawn = 0;
+  private pass = -1;
+  private shuffled: readonly number[] = [];
+
+  constructor(
+    private readonly first: number,
+    private readonly size: number,
+    private readonly seed: number,
+    private readonly part: number,
+  ) {}
+
+  draw(): number {
+    const pass = Math.floor(this.drawn / this.size);
+    if (pass !== this.pass) {
+      const indices = Array.from({ length: this.size }, (_, index) => this.first + index);
+      const part = this.part === 0 ? "" : `, part ${this.part}`;
+      this.shuffled = new Random(this.seed, `task order, epoch ${pass}${part}`).shuffle(indices);
+      this.pass = pass;
     }
-    return this.shuffled[position % this.numTasks]!;
+    return this.shuffled[this.drawn++ % this.size]!;
   }
 }

@@ -2,6 +2,7 @@
 // question repeats. Everything is a function of the files and the request, whatever the seed. Not
 // here: reading a source (source.ts), the order of training (curriculum/task-order.ts).
 
+import { ALMANAC } from "../config/data-recipe.ts";
 import { UserError } from "../config/errors.ts";
 import type { Task } from "../types.ts";
 import { almanac, type Almanac } from "./almanac.ts";
@@ -19,14 +20,14 @@ export interface DatasetSpec {
   readonly holdout?: number | undefined;
 }
 
-/** Tasks of a source, next to each other in the list of all. */
-export interface TaskPart {
-  readonly size: number;
+/** The training questions of a source. */
+export interface TrainPart {
+  readonly name: string;
+  readonly tasks: readonly Task[];
   readonly weight: number;
 }
 export interface Dataset {
-  readonly train: readonly Task[];
-  readonly parts: readonly TaskPart[];
+  readonly parts: readonly TrainPart[];
   /** Several sources take turns, so that the first n questions are of all of them. */
   readonly validation: readonly Task[];
   readonly sources: readonly LoadedSource[];
@@ -34,16 +35,15 @@ export interface Dataset {
   readonly dropped: { readonly repeated: number; readonly heldOut: number };
 }
 
-/** The path that means the world inside the executable. */
-export const ALMANAC = "almanac";
 const HOLDOUT = { most: 500, share: 0.1 };
 
 export async function loadDataset(spec: DatasetSpec): Promise<Dataset> {
   const trainSources = await loadAll(spec.train, "train");
-  const given = await loadAll(spec.validation ?? [], "validation", trainSources.length);
+  const asks = validationOf(spec);
+  const given = await loadAll(asks ?? [], "validation", trainSources.length);
   const all = withoutRepeats(trainSources.map(({ tasks }) => tasks));
   const validation =
-    spec.validation === undefined
+    asks === undefined
       ? heldOut(all.flat(), spec.holdout)
       : takingTurns(given.map(({ tasks }) => tasks));
   const asked = new Set(validation.map(questionKey));
@@ -51,11 +51,10 @@ export async function loadDataset(spec: DatasetSpec): Promise<Dataset> {
   requireQuestions(train, spec);
   const total = (lists: readonly (readonly Task[])[]): number => lists.flat().length;
   return {
-    train: train.flat(),
-    parts: train.map(({ length: size }, i) => ({
-      size,
-      weight: spec.train[i]!.weight ?? size,
-    })),
+    parts: train.map((tasks, i) => {
+      const weight = spec.train[i]!.weight ?? tasks.length;
+      return { name: trainSources[i]!.name, tasks, weight };
+    }),
     validation,
     sources: [...trainSources, ...given],
     dropped: {
@@ -63,6 +62,12 @@ export async function loadDataset(spec: DatasetSpec): Promise<Dataset> {
       heldOut: total(all) - total(train),
     },
   };
+}
+
+/** The almanac holds questions out by itself. */
+function validationOf({ train, validation, holdout }: DatasetSpec) {
+  if (validation !== undefined || holdout !== undefined) return validation;
+  return train.every(({ path }) => path === ALMANAC) ? [{ path: ALMANAC }] : undefined;
 }
 
 /** One after the other, each under a name of its own. */
@@ -76,15 +81,18 @@ async function loadAll(
     const wanted = sourceName(spec);
     const isTaken = sources.some(({ name }) => name === wanted);
     const name = isTaken ? `${wanted}-${numBefore + sources.length + 1}` : wanted;
-    sources.push(
-      spec.path === ALMANAC ? almanacSource(almanac(), split) : await loadSource(spec, name),
-    );
+    const isFile = spec.path !== ALMANAC;
+    sources.push(isFile ? await loadSource(spec, name) : almanacSource(almanac(), split, spec));
   }
   return sources;
 }
 
-function almanacSource(world: Almanac, split: "train" | "validation"): LoadedSource {
-  const tasks = world[split];
+function almanacSource(
+  world: Almanac,
+  split: "train" | "validation",
+  { limit }: MixedSpec,
+): LoadedSource {
+  const tasks = world[split].slice(0, limit);
   const counts = {
     rows: tasks.length,
     filtered: 0,

@@ -75,7 +75,16 @@ export class PromptTemplate {
     const numTokens = this.preamble.length + asked.length;
     return { text: this.preambleText + text, runs: [this.preamble, asked], numTokens };
   }
+
+  /** Not less than the prompt has, and cheap: a byte-level token stands for a byte at least. */
+  maxTokens(question: string): number {
+    const bytes = Buffer.byteLength(renderQuestion(this.prompt, question));
+    return this.preamble.length + MAX_GROWTH * bytes + this.frame.after.length;
+  }
 }
+
+/** What composing characters, as tokenizers do, can make of a byte of UTF-8 (Unicode, UAX 15). */
+const MAX_GROWTH = 3;
 
 /**
  * Sections parted by blank lines, the last one begun: its question is to follow. Ends at a line's

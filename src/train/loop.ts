@@ -57,9 +57,13 @@ export class TrainingLoop {
     checkpoint?: Checkpoint,
   ) {
     const { recipe, session, learner } = parts;
-    const numTasks = session.world.train.length;
+    const { parts: taskParts } = session.world;
+    const saved = checkpoint?.state.tasks;
     this.maxBatchTokens = recipe.train.max_batch_tokens;
-    this.tasks = TaskOrder.restore(numTasks, recipe.seed, checkpoint?.state.tasks ?? { drawn: 0 });
+    this.tasks =
+      saved === undefined
+        ? new TaskOrder(taskParts, recipe.seed)
+        : TaskOrder.restore(taskParts, recipe.seed, saved);
     if (checkpoint === undefined) return;
     this.progress = checkpoint.state.progress;
     restoreOptimizer(learner.trainer, session.policy, checkpoint);

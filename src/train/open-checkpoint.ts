@@ -8,6 +8,7 @@ import { RunFolder, splitRunSpec } from "../run/directory.ts";
 import { latestCheckpoint } from "./checkpoint.ts";
 import { modelFolder } from "./models.ts";
 import { Session } from "./session.ts";
+import { openWorld } from "./world.ts";
 
 export interface OpenedCheckpoint extends Disposable {
   /** "base" for the policy before training. */
@@ -17,13 +18,16 @@ export interface OpenedCheckpoint extends Disposable {
 }
 
 /** `spec`: a run's folder, its last checkpoint meant; or `folder@stage2`, or `folder@base`. */
-export function openCheckpoint(spec: string, overrides: readonly string[] = []): OpenedCheckpoint {
+export async function openCheckpoint(
+  spec: string,
+  overrides: readonly string[] = [],
+): Promise<OpenedCheckpoint> {
   const { path, checkpoint: name } = splitRunSpec(spec);
   const run = new RunFolder(path);
   const recipe = parseRecipe(run.recipeText(), join(path, "recipe.yaml"), overrides);
   const found = name === "base" ? undefined : latestCheckpoint(run, name);
   const weights = found === undefined ? modelFolder(recipe.policy) : diskFolder(found.path);
-  const session = Session.open(recipe, weights);
+  const session = Session.open(recipe, weights, await openWorld(recipe));
   return {
     stage: found?.name ?? "base",
     step: found?.state.progress.step ?? 0,
@@ -33,7 +37,7 @@ export function openCheckpoint(spec: string, overrides: readonly string[] = []):
 }
 
 /** A recipe's policy before any training. */
-export function openRecipe(source: string, overrides: readonly string[]): Session {
+export async function openRecipe(source: string, overrides: readonly string[]): Promise<Session> {
   const recipe = loadRecipe({ source, overrides });
-  return Session.open(recipe, modelFolder(recipe.policy));
+  return Session.open(recipe, modelFolder(recipe.policy), await openWorld(recipe));
 }

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../config/errors.ts";
-import { loadRecipe, parseRecipe, recipeText } from "../config/load.ts";
+import { loadRecipe, parseRecipe, recipeText, withAbsolutePaths } from "../config/load.ts";
 import type { Recipe } from "../config/recipe.ts";
 import { parseStageRange, stageName, stagesToRun, type StageRange } from "../curriculum/stages.ts";
 import { diskFolder, type FolderSource } from "../model/byte-source.ts";
@@ -15,6 +15,7 @@ import { latestCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { Learner } from "./learner.ts";
 import { modelFolder } from "./models.ts";
 import { Session } from "./session.ts";
+import { openWorld, type World } from "./world.ts";
 
 export interface RunRequest {
   /** "stage1..3"; absent: all that is left. */
@@ -40,13 +41,14 @@ export interface OpenedRun extends Disposable {
 /**
  * Throws UserError before anything is written, where the request is wrong. The caller closes it.
  */
-export function openRun(request: RunRequest, defaultRecipe: string): OpenedRun {
+export async function openRun(request: RunRequest, defaultRecipe: string): Promise<OpenedRun> {
   using stack = new DisposableStack();
-  const { recipe, range, directory, checkpoint } = openDirectory(request, defaultRecipe);
+  const found = await openDirectory(request, defaultRecipe);
+  const { recipe, range, directory, checkpoint, world } = found;
   stack.use(directory);
   const model = modelFolder(recipe.policy);
   const weights = checkpoint === undefined ? model : diskFolder(checkpoint.path);
-  const session = stack.use(Session.open(recipe, weights));
+  const session = stack.use(Session.open(recipe, weights, world));
   const anchor = anchorFolder(recipe, directory, checkpoint, model);
   const learner = stack.use(Learner.open(recipe, session.device, session.policy, anchor));
   const owned = stack.move();
@@ -59,25 +61,28 @@ interface OpenedDirectory {
   readonly range: StageRange;
   readonly directory: RunDirectory;
   readonly checkpoint: Checkpoint | undefined;
+  readonly world: World;
 }
 
-function openDirectory(request: RunRequest, defaultRecipe: string): OpenedDirectory {
+function openDirectory(request: RunRequest, defaultRecipe: string): Promise<OpenedDirectory> {
   const { run } = request;
   const exists = run !== undefined && existsSync(join(run, "recipe.yaml"));
   return exists ? continueRun(request, run) : createRun(request, defaultRecipe);
 }
 
-function createRun(request: RunRequest, defaultRecipe: string): OpenedDirectory {
+async function createRun(request: RunRequest, defaultRecipe: string): Promise<OpenedDirectory> {
   const seed = request.seed === undefined ? [] : [`seed=${request.seed}`];
   const overrides = [...request.overrides, ...seed];
-  const recipe = loadRecipe({ source: request.recipe ?? defaultRecipe, overrides });
+  const asked = loadRecipe({ source: request.recipe ?? defaultRecipe, overrides });
+  const recipe = withAbsolutePaths(asked);
   const range = rangeOf(request, recipe, 0, undefined);
+  const world = await openWorld(recipe);
   const path = request.run ?? freshRunPath("runs", `${recipe.name}-seed${recipe.seed}`);
   const directory = RunDirectory.create(path, recipeText(recipe));
-  return { recipe, range, directory, checkpoint: undefined };
+  return { recipe, range, directory, checkpoint: undefined, world };
 }
 
-function continueRun(request: RunRequest, run: string): OpenedDirectory {
+async function continueRun(request: RunRequest, run: string): Promise<OpenedDirectory> {
   const { recipe: other, seed, overrides } = request;
   if (other !== undefined || seed !== undefined) {
     const option = other !== undefined ? "--recipe" : "--seed";
@@ -89,8 +94,9 @@ function continueRun(request: RunRequest, run: string): OpenedDirectory {
     const recipe = parseRecipe(directory.recipeText(), join(run, "recipe.yaml"), overrides);
     const checkpoint = latestCheckpoint(directory);
     const range = rangeOf(request, recipe, checkpoint?.state.progress.stage ?? 0, run);
+    const world = await openWorld(recipe);
     forgetWhatIsLost(directory, checkpoint, overrides);
-    return { recipe, range, directory, checkpoint };
+    return { recipe, range, directory, checkpoint, world };
   } catch (error) {
     directory[Symbol.dispose]();
     throw error;
@@ -152,6 +158,7 @@ export function describeRun({ recipe, range, directory, session }: OpenedRun): R
       `${prompts} prompts x ${samples} samples = ${prompts * samples} rollouts a step`,
       `${session.world.train.length} training questions, ` +
         `${Math.min(recipe.eval.limit, session.world.validation.length)} held-out ones`,
+      ...session.world.notes,
     ],
     past: directory.store.past(),
   };

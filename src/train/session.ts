@@ -16,14 +16,12 @@ import { tagProfile } from "../reward/tags.ts";
 import { InProcessEngine } from "../rollout/in-process.ts";
 import type { RolloutEngine } from "../rollout/engine.ts";
 import type { RolloutLimits, RolloutSettings } from "../rollout/rollout.ts";
-import { type PromptFrame, PromptTemplate } from "../rollout/template.ts";
-import { Bm25Index } from "../tools/bm25.ts";
-import { SearchTool } from "../tools/search.ts";
-import type { Tool } from "../tools/tool.ts";
+import type { PromptFrame, PromptTemplate } from "../rollout/template.ts";
 import type { Demonstration } from "../types.ts";
-import { promptText } from "./prompt-text.ts";
+import { fittingWorld } from "./fit.ts";
+import { promptTemplate } from "./prompt-text.ts";
 import type { Sampler } from "./sampling.ts";
-import { openWorld, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 export class Session implements Disposable {
   private constructor(
@@ -32,14 +30,13 @@ export class Session implements Disposable {
     readonly policy: Policy,
     readonly engine: RolloutEngine,
     readonly tokenizer: Tokenizer,
-    private readonly frame: PromptFrame,
+    readonly frame: PromptFrame,
     readonly world: World,
-    private readonly tool: Tool,
     private readonly owned: DisposableStack,
   ) {}
 
-  /** `weights`: the model's folder, or a checkpoint of it. */
-  static open(recipe: Recipe, weights: FolderSource): Session {
+  /** `weights`: the model's folder, or a checkpoint of it. `world`: what the recipe's data say. */
+  static open(recipe: Recipe, weights: FolderSource, world: World): Session {
     using stack = new DisposableStack();
     const device = stack.use(Device.open(recipe.policy.device));
     const folder = stack.use(openFolder(weights));
@@ -49,11 +46,10 @@ export class Session implements Disposable {
     const numPages = Math.ceil(cache_tokens / pageTokens);
     const cache = stack.use(KvCache.open(policy, { numPages, pageTokens }));
     const engine = new InProcessEngine(policy, cache);
-    const world = openWorld(recipe.data);
-    const tool = searchTool(recipe, world);
     const frame = frameTokens(weights, tokenizer);
+    const fitting = fittingWorld(recipe, world, { tokenizer, frame });
     const owned = stack.move();
-    return new Session(recipe, device, policy, engine, tokenizer, frame, world, tool, owned);
+    return new Session(recipe, device, policy, engine, tokenizer, frame, fitting, owned);
   }
 
   /** Samplers of different seeds never share noise. */
@@ -74,9 +70,7 @@ export class Session implements Disposable {
   }
 
   private template(demonstrations: readonly Demonstration[]): PromptTemplate {
-    const { tags, prompt } = this.recipe;
-    const text = promptText(prompt);
-    return new PromptTemplate(this.tokenizer, text, tagProfile(tags), demonstrations, this.frame);
+    return promptTemplate(this.recipe, demonstrations, this);
   }
 
   private settings(temperature: number, seed: number): RolloutSettings {
@@ -85,7 +79,7 @@ export class Session implements Disposable {
     return {
       tokenizer: this.tokenizer,
       tags: tagProfile(tags),
-      tool: this.tool,
+      tool: this.world.tool,
       callPolicy: { deadlineMs, retries, backoffMs: 100 },
       limits: limitsOf(this.recipe),
       stopTexts: rollout.stop,
@@ -107,8 +101,4 @@ function limitsOf({ rollout, tool }: Recipe): RolloutLimits {
     maxObservationTokens: tool.search.max_observation_tokens,
     context: rollout.context,
   };
-}
-
-function searchTool({ tool }: Recipe, { passages }: World): Tool {
-  return new SearchTool(Bm25Index.build(passages), { topK: tool.search.top_k, style: "plain" });
 }

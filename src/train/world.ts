@@ -1,22 +1,65 @@
-// What a run learns about: tasks to train on, tasks held out, demonstrations and the corpus behind
-// the search tool. Opened from a recipe's data section. Not the order of tasks
-// (curriculum/task-order.ts).
+// What a run learns about: questions to train on, questions held out, demonstrations and the tool.
+// Opened from a recipe, before any model is. Not the order of the questions
+// (curriculum/task-order.ts), nor whether they fit a context (fit.ts).
 
+import { ALMANAC } from "../config/data-recipe.ts";
 import type { Recipe } from "../config/recipe.ts";
+import type { TaskPart } from "../curriculum/task-order.ts";
 import { almanac } from "../data/almanac.ts";
-import type { Passage } from "../tools/bm25.ts";
+import { type Dataset, loadDataset } from "../data/dataset.ts";
+import { openDemonstrations } from "../data/demonstration-file.ts";
+import type { LoadedSource } from "../data/source.ts";
+import type { Tool } from "../tools/tool.ts";
 import type { Demonstration, Task } from "../types.ts";
+import { openTool } from "./open-tool.ts";
 
 export interface World {
+  /** The questions of a source lie next to each other. */
   readonly train: readonly Task[];
+  readonly parts: readonly TaskPart[];
   readonly validation: readonly Task[];
   readonly demonstrations: readonly Demonstration[];
-  readonly passages: readonly Passage[];
+  readonly tool: Tool;
+  /** What was read and what was dropped, a line each; empty for the almanac alone. */
+  readonly notes: readonly string[];
 }
 
-export function openWorld({ source }: Recipe["data"]): World {
-  switch (source) {
-    case "almanac":
-      return almanac();
-  }
+/** Throws UserError where data, demonstrations or retriever are not what the recipe says. */
+export async function openWorld(recipe: Recipe): Promise<World> {
+  const dataset = await loadDataset(recipe.data);
+  const { parts, validation } = dataset;
+  return {
+    train: parts.flatMap(({ tasks }) => tasks),
+    parts: parts.map(({ tasks, weight }) => ({ size: tasks.length, weight })),
+    validation,
+    demonstrations: demonstrationsOf(recipe),
+    tool: await openTool(recipe),
+    notes: notesOf(dataset),
+  };
+}
+
+export function demonstrationsOf({ demonstrations, data }: Recipe): readonly Demonstration[] {
+  const isOwnWorld = data.train.every(({ path }) => path === ALMANAC);
+  const source = demonstrations ?? (isOwnWorld ? ALMANAC : "search");
+  return source === ALMANAC ? almanac().demonstrations : openDemonstrations(source).demonstrations;
+}
+
+function notesOf({ sources, dropped: { repeated, heldOut } }: Dataset): string[] {
+  const files = sources.filter((source) => source.files.length > 0);
+  const more = [
+    ...(repeated > 0 ? [`${repeated} training questions are in two sources: kept once`] : []),
+    ...(heldOut > 0 ? [`${heldOut} training questions are held out: not trained on`] : []),
+  ];
+  return [...files.map(sourceNote), ...more];
+}
+
+function sourceNote({ name, files, counts, tasks }: LoadedSource): string {
+  const { rows, filtered, duplicates, leftOut } = counts;
+  const lost = [
+    ...(filtered > 0 ? [`${filtered} filtered`] : []),
+    ...(duplicates > 0 ? [`${duplicates} repeated`] : []),
+    ...Object.entries(leftOut).map(([why, count]) => `${count} left out (${why})`),
+  ];
+  const from = `${name} (${files[0]!.format}): ${tasks.length} questions of ${rows} rows`;
+  return lost.length === 0 ? from : `${from}, ${lost.join(", ")}`;
 }
