@@ -6,6 +6,7 @@ import { register as registerBench } from "./bench.ts";
 import { register as registerContract } from "./contract.ts";
 import { register as registerDoctor } from "./doctor.ts";
 import { register as registerEval } from "./eval.ts";
+import { register as registerExport } from "./export.ts";
 import { register as registerPretrain } from "./pretrain.ts";
 import { register as registerPull } from "./pull.ts";
 import { register as registerReward } from "./reward.ts";
@@ -17,6 +18,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   registerRun,
   registerEval,
   registerContract,
+  registerExport,
   registerPull,
   registerScore,
   registerReward,
