@@ -45,7 +45,15 @@ const icrlOfficial: RewardProfile = {
   penalties: { ...penalties, empty_response: 0 },
 };
 
-const profiles: readonly RewardProfile[] = [icrl, icrlOfficial];
+/** Search-R1 (arXiv 2503.09516): exact match and nothing else; the format is measured, not paid. */
+const searchR1: RewardProfile = {
+  ...icrl,
+  name: "search-r1",
+  tags: "search-r1",
+  weights: { accuracy: 1, format: 0 },
+};
+
+const profiles: readonly RewardProfile[] = [icrl, icrlOfficial, searchR1];
 export const rewardProfileNames: readonly string[] = profiles.map((profile) => profile.name);
 
 export function rewardProfile(name: string): RewardProfile {

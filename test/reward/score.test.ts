@@ -40,6 +40,13 @@ describe("reward vectors", () => {
   });
 });
 
+test("search-r1 pays 1 for an exact match, however it is written, and 0 for anything else", () => {
+  const totals = [searched, ""].flatMap((before) =>
+    ["Macron", "Hollande"].map((name) => `${before}<answer> ${name} </answer>`),
+  );
+  expect(totals.map((response) => score("search-r1", response).total)).toEqual([1, 0, 1, 0]);
+});
+
 describe("components", () => {
   test("name each penalty as charged", () => {
     expect(score("icrl", "<think> x </think> <answer> Macron").components).toEqual({

@@ -1,0 +1,54 @@
+import { describe, expect, test } from "bun:test";
+import { loadRecipe } from "../../src/config/load.ts";
+import type { Recipe } from "../../src/config/recipe.ts";
+import { openDemonstrations } from "../../src/data/demonstration-file.ts";
+
+const load = (source: string): Recipe => loadRecipe({ source });
+const base = load("search-qwen2.5-3b");
+const named = ({ name, description, ...rest }: Recipe, over: Partial<Recipe> = {}) => {
+  return { ...rest, ...over };
+};
+
+describe("the recipes of the paper's search experiments", () => {
+  test("differ in the model alone between sizes", () => {
+    for (const size of ["7b", "14b"]) {
+      const other = load(`search-qwen2.5-${size}`);
+      expect(other.policy.model.toLowerCase()).toBe(`qwen/qwen2.5-${size}-instruct`);
+      expect(named(other, { policy: base.policy })).toEqual(named(base));
+    }
+  });
+
+  test("differ in the stages alone between a comparison and its run", () => {
+    const pairs = [
+      ["search-4stage", "search-qwen2.5-7b", "3210"],
+      ["search-zero-shot", "search-qwen2.5-3b", "000"],
+    ] as const;
+    for (const [source, of, shots] of pairs) {
+      const [other, run] = [load(source), load(of)];
+      expect(other.stages.map((stage) => stage.shots).join("")).toBe(shots);
+      expect(named(other, { stages: run.stages })).toEqual(named(run));
+    }
+  });
+
+  test("show demonstrations that there are", () => {
+    const { demonstrations } = openDemonstrations(base.demonstrations!);
+    const shots = base.stages.map((stage) => stage.shots);
+    expect(Math.max(...shots)).toBeLessThanOrEqual(demonstrations.length);
+  });
+
+  test("have room for the paper's longest prompt, all turns and all observations", () => {
+    const { context, max_new_tokens, max_calls } = base.rollout;
+    const { max_observation_tokens } = base.tool.search;
+    expect(context).toBeGreaterThanOrEqual(
+      5000 + max_new_tokens + max_calls * max_observation_tokens,
+    );
+  });
+});
+
+test("the Search-R1 baselines show nothing and pay for exact match alone", () => {
+  for (const source of ["search-r1", "nano-search-r1"]) {
+    const { stages, reward } = load(source);
+    expect(stages.every(({ shots }) => shots === 0)).toBe(true);
+    expect(reward.profile).toBe("search-r1");
+  }
+});
