@@ -134,11 +134,12 @@ function stageBounds(steps: readonly StepMetrics[], x: (step: number) => number)
   });
 }
 
+/** No times: those depend on what else the machine did, and have a table of their own. */
 function footnote({ steps, evaluations }: Recorded): string {
-  const seconds = [...steps, ...evaluations].reduce((sum, each) => sum + each.seconds, 0);
-  const work = `${steps.length} steps and ${evaluations.length} evaluations`;
-  const asked = `${evaluations.at(-1)?.numSamples ?? 0} held-out questions`;
-  return `${work} in ${Math.round(seconds)} s; ${asked}`;
+  const [first, last] = [steps[0], steps.at(-1)];
+  if (first === undefined || last === undefined) return "no steps recorded";
+  const rollouts = `${last.step} steps of ${first.numRollouts} rollouts`;
+  return `One run: ${rollouts}; ${evaluations.at(-1)?.numSamples ?? 0} held-out questions`;
 }
 
 const heading = (x: number, title: string): string =>

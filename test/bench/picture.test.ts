@@ -28,7 +28,7 @@ test("the picture is one well-formed document that says what was measured", () =
   const opened = drawn.match(/<[a-z]+[^>]*[^/]>/g)!.length;
   expect(drawn.match(/<\/[a-z]+>/g)).toHaveLength(opened);
   expect(drawn).not.toContain("NaN");
-  expect(drawn).toContain("10 steps and 4 evaluations in 23 s; 200 held-out questions");
+  expect(drawn).toContain("One run: 10 steps of 128 rollouts; 200 held-out questions");
 });
 
 test("text in a picture cannot become markup", () => {
