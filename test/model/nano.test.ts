@@ -5,6 +5,7 @@ import { almanac } from "../../src/data/almanac.ts";
 import { openFolder } from "../../src/model/model-folder.ts";
 import { nanoFolder } from "../../src/model/nano/folder.ts";
 import { nanoPrompt } from "../../src/model/nano/prompt.ts";
+import { nanoSettings } from "../../src/model/nano/settings.ts";
 import { createTokenizer, type TokenizerJson } from "../../src/model/tokenizer.ts";
 import { tagProfile } from "../../src/reward/tags.ts";
 import { PromptTemplate } from "../../src/rollout/template.ts";
@@ -64,8 +65,18 @@ test("the boundary between preamble and question does not depend on the question
   }
 });
 
-test.each(Object.keys(embeddedRecipes))("recipe %s speaks nano's words", (name) => {
+const nanoRecipes = Object.keys(embeddedRecipes).filter(
+  (source) => loadRecipe({ source, overrides: [] }).policy.model === "nano",
+);
+test.each(nanoRecipes)("recipe %s speaks nano's words", (name) => {
   const { prompt } = loadRecipe({ source: name, overrides: [] });
   const { handOver, ...words } = nanoPrompt;
   expect(prompt).toEqual({ ...words, hand_over: handOver });
+});
+
+test("the settings inside the executable are those that pretraining writes", () => {
+  const made = nanoSettings(read("tokenizer.json") as TokenizerJson);
+  expect(read("tokenizer_config.json")).toEqual(
+    JSON.parse(new TextDecoder().decode(made.bytes("tokenizer_config.json"))),
+  );
 });

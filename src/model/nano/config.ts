@@ -26,6 +26,16 @@ export const nanoConfig = {
   torch_dtype: "bfloat16",
 } as const;
 
+/** With the family's own class, transformers would replace the rules of nano's tokenizer. */
+export const nanoTokenizerConfig = {
+  tokenizer_class: "PreTrainedTokenizerFast",
+  bos_token: "<|endoftext|>",
+  eos_token: "<|endoftext|>",
+  pad_token: "<|endoftext|>",
+  clean_up_tokenization_spaces: false,
+  model_max_length: 1024,
+} as const;
+
 export const nanoGenerationConfig = {
   bos_token_id: 0,
   eos_token_id: 0,

@@ -5,6 +5,7 @@ import { type FolderSource, memoryFolder } from "../byte-source.ts";
 import config from "./assets/config.json" with { type: "file" };
 import generationConfig from "./assets/generation_config.json" with { type: "file" };
 import tokenizer from "./assets/tokenizer.json" with { type: "file" };
+import tokenizerConfig from "./assets/tokenizer_config.json" with { type: "file" };
 import weights from "./assets/model.safetensors" with { type: "file" };
 
 export function nanoFolder(): FolderSource {
@@ -12,6 +13,7 @@ export function nanoFolder(): FolderSource {
     "config.json": readFileSync(path(config)),
     "generation_config.json": readFileSync(path(generationConfig)),
     "tokenizer.json": readFileSync(path(tokenizer)),
+    "tokenizer_config.json": readFileSync(path(tokenizerConfig)),
     "model.safetensors": readFileSync(path(weights)),
   });
 }

@@ -2,7 +2,7 @@
 
 import { type FolderSource, memoryFolder } from "../byte-source.ts";
 import type { TokenizerJson } from "../tokenizer.ts";
-import { nanoConfig, nanoGenerationConfig } from "./config.ts";
+import { nanoConfig, nanoGenerationConfig, nanoTokenizerConfig } from "./config.ts";
 
 export function nanoSettings(tokenizer: TokenizerJson): FolderSource {
   const text = (value: unknown): Uint8Array =>
@@ -11,5 +11,6 @@ export function nanoSettings(tokenizer: TokenizerJson): FolderSource {
     "config.json": text(nanoConfig),
     "generation_config.json": text(nanoGenerationConfig),
     "tokenizer.json": text(tokenizer),
+    "tokenizer_config.json": text(nanoTokenizerConfig),
   });
 }
