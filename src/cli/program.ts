@@ -4,11 +4,15 @@ import { Command } from "commander";
 import pkg from "../../package.json";
 import { register as registerBench } from "./bench.ts";
 import { register as registerContract } from "./contract.ts";
+import { register as registerData } from "./data.ts";
+import { register as registerDemos } from "./demos.ts";
 import { register as registerDoctor } from "./doctor.ts";
 import { register as registerEval } from "./eval.ts";
 import { register as registerExport } from "./export.ts";
+import { register as registerInit } from "./init.ts";
 import { register as registerPretrain } from "./pretrain.ts";
 import { register as registerPull } from "./pull.ts";
+import { register as registerRecipes } from "./recipes.ts";
 import { register as registerReward } from "./reward.ts";
 import { register as registerRun } from "./run.ts";
 import { register as registerScore } from "./score.ts";
@@ -18,6 +22,10 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   registerRun,
   registerEval,
   registerContract,
+  registerRecipes,
+  registerInit,
+  registerData,
+  registerDemos,
   registerExport,
   registerPull,
   registerScore,

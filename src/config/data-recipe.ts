@@ -1,5 +1,5 @@
-// The recipe's data sources: a path, a glob or `almanac`, alone or in a list, each with what is kept
-// of it. A lone one and a plain text are short for a list of {path}.
+// The recipe's data sources: a path, a glob or `almanac`, alone or in a list, each with what is
+// kept of it. A lone one and a plain text are short for a list of {path}.
 
 import { z } from "zod";
 

@@ -185,7 +185,7 @@ export const recipeSchema = z
     seed: z.int().min(0).max(0xffff_ffff).default(1),
     policy: policy.prefault({}),
     data: data.prefault({}),
-    /** `search` and `almanac` are inside the executable; else a YAML file. Absent: as `data.train`. */
+    /** `search` or `almanac`, inside the executable, or a YAML file. Absent: as `data.train`. */
     demonstrations: z.string().min(1).optional(),
     /** The tag profile: how the policy writes thoughts, calls and answers. */
     tags: z.string().min(1).default("icrl"),
@@ -238,6 +238,10 @@ function refuseWrongData(context: Refinement<Recipe>, { data, tool }: Recipe): v
     } else if (weighted < data.train.length) {
       refuse(context, ["data", split], `${weighted} of ${data.train.length} weights: ${why}`);
     }
+  }
+  if (data.validation !== undefined && data.holdout !== undefined) {
+    const why = "there is data.validation, so nothing is held out of data.train";
+    refuse(context, ["data", "holdout"], `data.holdout does nothing: ${why}`);
   }
   const isOwnWorld = data.train.every(({ path }) => path === ALMANAC);
   if (!isOwnWorld && tool.search.url === undefined) {

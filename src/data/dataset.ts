@@ -71,7 +71,7 @@ function validationOf({ train, validation, holdout }: DatasetSpec) {
 }
 
 /** One after the other, each under a name of its own. */
-async function loadAll(
+export async function loadAll(
   specs: readonly MixedSpec[],
   split: "train" | "validation",
   numBefore = 0,

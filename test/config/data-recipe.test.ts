@@ -38,6 +38,7 @@ describe("wrong data are refused with the reason", () => {
     [["data.validation=[{path: a, weight: 1}]"], "held-out questions have no weight"],
     [["data.train={path: almanac, where: {x: 1}}"], "the almanac has no rows or columns"],
     [["data.train={path: a, where: {x: [{}]}}", url], "a text, a number, or a list of them"],
+    [["data.validation=a", "data.holdout=5"], "there is data.validation, so nothing is held out"],
     [["data.holdout=0"], "data.holdout: Too small"],
     [["data.train=nq.parquet"], "these questions need a retriever, tool.search.url"],
     [["tool.search.url=localhost:8000"], "an address like http://127.0.0.1:8000/retrieve"],
