@@ -1,5 +1,6 @@
-// Is the answer right? Exact match after SQuAD's normalisation (Rajpurkar et al. 2016). No partial
-// credit here.
+// How right is an answer? Exact match, token F1 and cover exact match, all after SQuAD's
+// normalisation (Rajpurkar et al. 2016). Rewards pay for exact match only; F1 and cover exact match
+// are for evaluations. Of several golds the best one counts.
 
 /**
  * What counts as right. `em_or_all_golds`: also an answer that contains every one of several golds.
@@ -41,4 +42,37 @@ export function containsAllGolds(answer: string, golds: readonly string[]): bool
 export function isAccurate(kind: AccuracyKind, answer: string, golds: readonly string[]): boolean {
   if (exactMatch(answer, golds)) return true;
   return kind === "em_or_all_golds" && containsAllGolds(answer, golds);
+}
+
+/**
+ * Token F1, in [0, 1]: the harmonic mean of precision and recall of the words that answer and gold
+ * have in common, counted with repetition (SQuAD v1.1's evaluation script). HotpotQA's script gives
+ * a wrong yes or no 0 instead; that is not done here.
+ */
+export function tokenF1(answer: string, golds: readonly string[]): number {
+  const words = comparable(answer).split(/\s+/u);
+  return Math.max(0, ...golds.map((gold) => wordF1(words, comparable(gold).split(/\s+/u))));
+}
+
+function wordF1(answer: readonly string[], gold: readonly string[]): number {
+  const left = new Map<string, number>();
+  for (const word of gold) left.set(word, (left.get(word) ?? 0) + 1);
+  let common = 0;
+  for (const word of answer) {
+    const count = left.get(word) ?? 0;
+    if (word === "" || count === 0) continue;
+    left.set(word, count - 1);
+    common++;
+  }
+  return (2 * common) / (answer.length + gold.length);
+}
+
+/**
+ * Cover exact match: whether a gold occurs in the answer, as a text, not as words ("sub_em" of
+ * FlashRAG and Search-R1; Rosset et al. 2020 name it). A long answer that lists candidates is
+ * right, and so is "1923" where "23" is wanted: read it beside exact match.
+ */
+export function coverExactMatch(answer: string, golds: readonly string[]): boolean {
+  const normalised = comparable(answer);
+  return golds.map(comparable).some((gold) => gold !== "" && normalised.includes(gold));
 }

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { containsAllGolds, exactMatch, normaliseAnswer } from "../../src/reward/accuracy.ts";
+import {
+  containsAllGolds,
+  coverExactMatch,
+  exactMatch,
+  normaliseAnswer,
+  tokenF1,
+} from "../../src/reward/accuracy.ts";
 
 describe("normaliseAnswer", () => {
   const cases: readonly (readonly [string, string])[] = [
@@ -36,4 +42,45 @@ test("containsAllGolds wants at least two golds and each of them", () => {
   expect(containsAllGolds("red and blue", ["Blue", "the red"])).toBe(true);
   expect(containsAllGolds("red", ["Blue", "red"])).toBe(false);
   expect(containsAllGolds("red and blue", ["red"])).toBe(false);
+});
+
+describe("tokenF1", () => {
+  // 2 * common / (words of the answer + words of the gold)
+  const cases: readonly (readonly [string, string, readonly string[], number])[] = [
+    ["the same words in another order are as good", "ran ivo", ["Ivo Ran"], (2 * 2) / (2 + 2)],
+    ["an article is no word", "the Ivo Ran", ["Ivo Ran"], (2 * 2) / (2 + 2)],
+    ["a part has full precision only", "Macron", ["Emmanuel Macron"], (2 * 1) / (1 + 2)],
+    ["a sentence has full recall only", "it was Ivo Ran", ["Ivo Ran"], (2 * 2) / (4 + 2)],
+    ["a repeated word counts once for each in the gold", "ran ran ran", ["ran"], (2 * 1) / (3 + 1)],
+    ["the best gold counts", "Macron", ["Emmanuel Macron", "Macron"], 1],
+    ["nothing in common", "Osk", ["Ran"], 0],
+    ["an empty answer", "", ["Ran"], 0],
+    ["an empty answer to an empty gold", "", [""], 0],
+    ["punctuation alone, told apart", "+", ["+", "-"], 1],
+    ["no gold", "Ran", [], 0],
+  ];
+  test.each(cases)("%s", (_, answer, golds, f1) => {
+    expect(tokenF1(answer, golds)).toBeCloseTo(f1, 12);
+  });
+});
+
+describe("coverExactMatch", () => {
+  const cases: readonly (readonly [string, string, readonly string[], boolean])[] = [
+    ["a gold inside a sentence", "It is the Eiffel-Tower, of course", ["eiffeltower"], true],
+    ["any gold will do", "Emmanuel Macron", ["Hollande", "Macron"], true],
+    ["a part of a gold is not enough", "Macron", ["Emmanuel Macron"], false],
+    ["a text inside a word counts", "1923", ["23"], true],
+    ["an empty gold is in nothing", "anything", [""], false],
+    ["an empty answer covers nothing", "", ["Ran"], false],
+  ];
+  test.each(cases)("%s", (_, answer, golds, right) => {
+    expect(coverExactMatch(answer, golds)).toBe(right);
+  });
+  test("holds wherever an exact match does", () => {
+    for (const [answer, gold] of [["The Ran.", "ran"], ["+", "+"], ["A", "a"]] as const) {
+      expect(exactMatch(answer, [gold])).toBe(true);
+      expect(coverExactMatch(answer, [gold])).toBe(true);
+      expect(tokenF1(answer, [gold])).toBe(1);
+    }
+  });
 });
