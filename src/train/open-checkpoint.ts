@@ -1,11 +1,8 @@
 // A run's policy, to look at: for commands that roll out and do not train. Not for going on with a
 // run (open-run.ts).
 
-import { join } from "node:path";
-import { loadRecipe, parseRecipe } from "../config/load.ts";
-import { diskFolder } from "../model/byte-source.ts";
-import { RunFolder, splitRunSpec } from "../run/directory.ts";
-import { latestCheckpoint } from "./checkpoint.ts";
+import { loadRecipe } from "../config/load.ts";
+import { checkpointFolder } from "./checkpoint-folder.ts";
 import { modelFolder } from "./models.ts";
 import { Session } from "./session.ts";
 import { openWorld } from "./world.ts";
@@ -22,18 +19,9 @@ export async function openCheckpoint(
   spec: string,
   overrides: readonly string[] = [],
 ): Promise<OpenedCheckpoint> {
-  const { path, checkpoint: name } = splitRunSpec(spec);
-  const run = new RunFolder(path);
-  const recipe = parseRecipe(run.recipeText(), join(path, "recipe.yaml"), overrides);
-  const found = name === "base" ? undefined : latestCheckpoint(run, name);
-  const weights = found === undefined ? modelFolder(recipe.policy) : diskFolder(found.path);
+  const { stage, step, recipe, weights } = checkpointFolder(spec, overrides);
   const session = Session.open(recipe, weights, await openWorld(recipe));
-  return {
-    stage: found?.name ?? "base",
-    step: found?.state.progress.step ?? 0,
-    session,
-    [Symbol.dispose]: () => session[Symbol.dispose](),
-  };
+  return { stage, step, session, [Symbol.dispose]: () => session[Symbol.dispose]() };
 }
 
 /** A recipe's policy before any training. */
