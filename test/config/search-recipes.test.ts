@@ -5,7 +5,8 @@ import { openDemonstrations } from "../../src/data/demonstration-file.ts";
 
 const load = (source: string): Recipe => loadRecipe({ source });
 const base = load("search-qwen2.5-3b");
-const named = ({ name, description, ...rest }: Recipe, over: Partial<Recipe> = {}) => {
+/** Without what it is called. */
+const unnamed = ({ name: _, description: __, ...rest }: Recipe, over: Partial<Recipe> = {}) => {
   return { ...rest, ...over };
 };
 
@@ -14,7 +15,7 @@ describe("the recipes of the paper's search experiments", () => {
     for (const size of ["7b", "14b"]) {
       const other = load(`search-qwen2.5-${size}`);
       expect(other.policy.model.toLowerCase()).toBe(`qwen/qwen2.5-${size}-instruct`);
-      expect(named(other, { policy: base.policy })).toEqual(named(base));
+      expect(unnamed(other, { policy: base.policy })).toEqual(unnamed(base));
     }
   });
 
@@ -26,7 +27,7 @@ describe("the recipes of the paper's search experiments", () => {
     for (const [source, of, shots] of pairs) {
       const [other, run] = [load(source), load(of)];
       expect(other.stages.map((stage) => stage.shots).join("")).toBe(shots);
-      expect(named(other, { stages: run.stages })).toEqual(named(run));
+      expect(unnamed(other, { stages: run.stages })).toEqual(unnamed(run));
     }
   });
 
