@@ -52,7 +52,7 @@ function bars(evaluations: readonly Evaluation[]): string[] {
   const pairs = shots.flatMap((each, i) => {
     const middle = BARS.left + slot * (i + 0.5);
     return [
-      ...bar(evaluations, "base", each, middle - 31, INK.before),
+      ...bar(evaluations, "base", each, middle - 33, INK.before),
       ...bar(evaluations, after, each, middle + 1, INK.after),
       text(middle, BOTTOM + 18, String(each), { "text-anchor": "middle" }),
     ];
@@ -78,18 +78,23 @@ function bar(
 ): string[] {
   const em = evaluations.findLast((each) => each.stage === stage && each.shots === shots)?.em;
   if (em === undefined) return [];
-  const label = { "text-anchor": "middle", "font-size": 11 };
+  const label = { "text-anchor": "middle", "font-size": 10.5 };
   return [
-    element("rect", { x: left, y: y(em), width: 30, height: BOTTOM - y(em), fill, rx: 2 }),
-    text(left + 15, y(em) - 5, em.toFixed(2), label),
+    element("rect", { x: left, y: y(em), width: 32, height: BOTTOM - y(em), fill, rx: 2 }),
+    text(left + 16, y(em) - 5, em.toFixed(3), label),
   ];
 }
 
 function curve({ steps, evaluations }: Recorded): string[] {
   const last = steps.at(-1)?.step ?? 1;
   const x = (step: number): number => CURVE.left + (step / last) * (CURVE.right - CURVE.left);
-  const points = (figure: (step: StepMetrics) => number): [number, number][] =>
-    steps.map((step) => [x(step.step), y(figure(step))]);
+  const stages = [...new Set(steps.map(({ stage }) => stage))];
+  const lines = (figure: (step: StepMetrics) => number, stroke: string): string[] =>
+    stages.map((name) => {
+      const members = steps.filter(({ stage }) => stage === name);
+      const points = members.map((step): [number, number] => [x(step.step), y(figure(step))]);
+      return path(points, { stroke, "stroke-width": 2, "stroke-linejoin": "round" });
+    });
   const keys = [
     key(CURVE.left, INK.after, "EM in training"),
     key(CURVE.left + 116, INK.reward, "reward"),
@@ -100,14 +105,8 @@ function curve({ steps, evaluations }: Recorded): string[] {
     heading(CURVE.left, "Through the stages"),
     ...keys,
     ...stageBounds(steps, x),
-    path(
-      points(({ reward }) => reward),
-      { stroke: INK.reward, "stroke-width": 1.5 },
-    ),
-    path(
-      points(({ em }) => em),
-      { stroke: INK.after, "stroke-width": 2 },
-    ),
+    ...lines(({ reward }) => reward, INK.reward),
+    ...lines(({ em }) => em, INK.after),
     ...evaluations
       .filter(({ shots }) => shots === 0)
       .map(({ step, em }) => diamond(x(step), y(em))),

@@ -15,8 +15,9 @@ const evaluations = [
 
 test("the picture labels each bar with its figure and draws it to scale", () => {
   const drawn = picture({ steps, evaluations });
-  for (const label of ["0.00", "0.50", "0.98", "1.00"]) expect(drawn).toContain(`>${label}</text>`);
-  const heights = [...drawn.matchAll(/width="30" height="([\d.]+)"/g)].map(([, value]) =>
+  for (const label of ["0.000", "0.500", "0.980", "1.000"])
+    expect(drawn).toContain(`>${label}</text>`);
+  const heights = [...drawn.matchAll(/width="32" height="([\d.]+)"/g)].map(([, value]) =>
     Number(value),
   );
   // Base and last stage side by side: 0 demonstrations, then 3. The axis is 228 high.
