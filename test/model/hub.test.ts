@@ -212,6 +212,14 @@ describe("a pull", () => {
     );
   });
 
+  test("into a cache that cannot be written is one line", async () => {
+    writeFileSync(join(cache, "file"), "");
+    const pulled = pullModel(model, { client, cache: join(cache, "file"), onProgress: () => {} });
+    expect(await refused(pulled)).toBe(
+      "the cache cannot be written (ENOTDIR) (CACHE/file) - HF_HOME names another folder",
+    );
+  });
+
   test("of a commit writes no branch", async () => {
     await pullModel({ name: NAME, revision: COMMIT }, { client, cache, onProgress: () => {} });
     expect(existsSync(join(cache, "models--acme--Tiny-1.5B", "refs"))).toBe(false);

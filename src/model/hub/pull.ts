@@ -44,6 +44,17 @@ export interface Pulled {
 }
 
 export async function pullModel(model: ModelName, options: PullOptions): Promise<Pulled> {
+  try {
+    return await pullAll(model, options);
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (error instanceof UserError || code === undefined || syscall === undefined) throw error;
+    const hint = "HF_HOME names another folder";
+    throw new UserError(`the cache cannot be written (${code})`, { where: options.cache, hint });
+  }
+}
+
+async function pullAll(model: ModelName, options: PullOptions): Promise<Pulled> {
   const { client, cache } = options;
   const revision = await listRevision(client, model).catch(rethrow(client));
   const folder = modelFolderOf(cache, model.name);
