@@ -1,6 +1,10 @@
 // The words that stand around nano's questions: plain text, no chat template. Kept short, since the
 // policy has a vocabulary of 1,024. No pretraining document holds these lines (a test counts). The
 // recipes hold the same words; test/model/nano.test.ts compares.
+//
+// No <|endoftext|> stands before them, though each document had one: with it the base answers 6.5 %
+// of held-out questions without demonstrations (200 of them), without it none of 400, and .40 with
+// three either way.
 
 /** `{open}` and `{close}` stand for the tags. */
 export const nanoPrompt = {
