@@ -10,11 +10,14 @@ import { Random } from "../data/random.ts";
 export interface TaskPart {
   readonly size: number;
   readonly weight: number;
+  /** Differs where the tasks do. */
+  readonly key: string;
 }
 export interface TaskOrderState {
   readonly drawn: number;
   /** Of the parts: other tasks would make another order. */
   readonly sizes: readonly number[];
+  readonly keys: readonly string[];
 }
 
 export class TaskOrder {
@@ -39,17 +42,16 @@ export class TaskOrder {
   /** Throws UserError when the tasks are not those of the saved order. */
   static restore(parts: readonly TaskPart[], seed: number, state: TaskOrderState): TaskOrder {
     const order = new TaskOrder(parts, seed);
-    const { sizes } = order.save();
-    if (!Bun.deepEquals(sizes, state.sizes)) {
-      const what = `the data has ${sizes.join(" + ")} questions, and had ${state.sizes.join(" + ")}`;
-      throw new UserError(what, { hint: "go on with the data that the run began with" });
-    }
+    const { sizes, keys } = order.save();
+    const isSame = Bun.deepEquals({ sizes, keys }, { sizes: state.sizes, keys: state.keys });
+    if (!isSame) throw otherTasks(sizes, state.sizes);
     order.next(state.drawn);
     return order;
   }
 
   save(): TaskOrderState {
-    return { drawn: this.drawn, sizes: this.parts.map(({ size }) => size) };
+    const { drawn, parts } = this;
+    return { drawn, sizes: parts.map(({ size }) => size), keys: parts.map(({ key }) => key) };
   }
 
   /** The next `count` task indices. */
@@ -70,6 +72,14 @@ export class TaskOrder {
     });
     return this.decks[best]!;
   }
+}
+
+function otherTasks(now: readonly number[], before: readonly number[]): UserError {
+  const isOtherSize = !Bun.deepEquals(now, before);
+  const what = isOtherSize
+    ? `the data has ${now.join(" + ")} questions, and had ${before.join(" + ")}`
+    : "the data has other questions than it had";
+  return new UserError(what, { hint: "go on with the data that the run began with" });
 }
 
 /** One part's indices, shuffled anew for each pass. */

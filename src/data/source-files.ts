@@ -2,7 +2,7 @@
 // can be repeated.
 
 import { statSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { UserError } from "../config/errors.ts";
 
 /** The file, or what a glob matches. Throws UserError where that is nothing. */
@@ -30,7 +30,7 @@ export function sourceName({
   readonly name?: string | undefined;
 }): string {
   if (name !== undefined) return name;
-  const folder = basename(dirname(path));
+  const folder = basename(dirname(resolve(path))); // however the path is written
   const isPlace = /\w/.test(folder) && !isGlob(folder);
   if (isGlob(basename(path))) return isPlace ? folder : "data";
   return isPlace ? `${folder}/${stemOf(path)}` : stemOf(path);

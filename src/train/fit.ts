@@ -5,11 +5,10 @@
 import { UserError } from "../config/errors.ts";
 import type { Recipe } from "../config/recipe.ts";
 import { chooseDemonstrations, demonstrationsForShots } from "../curriculum/demonstrations.ts";
-import type { TaskPart } from "../curriculum/task-order.ts";
 import type { PromptTemplate } from "../rollout/template.ts";
 import type { Demonstration, Task } from "../types.ts";
 import { promptTemplate, type PromptModel } from "./prompt-text.ts";
-import type { World } from "./world.ts";
+import { taskPart, type World } from "./world.ts";
 
 /** Tokens that a prompt may have. */
 export function maxPromptTokens({ rollout }: Recipe): number {
@@ -30,7 +29,7 @@ export function fittingWorld(recipe: Recipe, world: World, model: PromptModel): 
   }
   const limit = maxPromptTokens(recipe);
   const note = `${lost} questions dropped: their prompts have more than ${limit} tokens`;
-  const parts = world.parts.map((part, i): TaskPart => ({ ...part, size: lists[i]!.length }));
+  const parts = world.parts.map(({ weight }, i) => taskPart(lists[i]!, weight));
   return { ...world, train, parts, validation, notes: [...world.notes, note] };
 }
 

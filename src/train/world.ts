@@ -30,12 +30,19 @@ export async function openWorld(recipe: Recipe): Promise<World> {
   const { parts, validation } = dataset;
   return {
     train: parts.flatMap(({ tasks }) => tasks),
-    parts: parts.map(({ tasks, weight }) => ({ size: tasks.length, weight })),
+    parts: parts.map(({ tasks, weight }) => taskPart(tasks, weight)),
     validation,
     demonstrations: demonstrationsOf(recipe),
     tool: await openTool(recipe),
     notes: notesOf(dataset),
   };
+}
+
+/** The key is 64 bits of all ids and questions. */
+export function taskPart(tasks: readonly Task[], weight: number): TaskPart {
+  const texts = tasks.map(({ id, question }) => `${id}\0${question}`);
+  const key = Bun.hash(texts.join("\n")).toString(16);
+  return { size: tasks.length, weight, key };
 }
 
 export function demonstrationsOf({ demonstrations, data }: Recipe): readonly Demonstration[] {

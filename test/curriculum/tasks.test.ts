@@ -7,7 +7,7 @@ import { TaskOrder } from "../../src/curriculum/task-order.ts";
 import type { Demonstration } from "../../src/types.ts";
 
 describe("task order", () => {
-  const ten = [{ size: 10, weight: 10 }];
+  const ten = [{ size: 10, weight: 10, key: "" }];
   test("each epoch asks every task once, in an order of its own", () => {
     const order = new TaskOrder(ten, 7);
     const epochs = [order.next(10), order.next(10)];
@@ -31,8 +31,8 @@ describe("task order", () => {
 
   describe("of several parts", () => {
     const parts = [
-      { size: 100, weight: 1 },
-      { size: 6, weight: 3 },
+      { size: 100, weight: 1, key: "a" },
+      { size: 6, weight: 3, key: "b" },
     ];
     test("gives each its share in every stretch, and passes through each by itself", () => {
       const drawn = new TaskOrder(parts, 7).next(40);
@@ -56,6 +56,10 @@ describe("task order", () => {
       const saved = new TaskOrder(parts, 7).save();
       expect(() => TaskOrder.restore(ten, 7, saved)).toThrow(
         "the data has 10 questions, and had 100 + 6",
+      );
+      const changed = [parts[0]!, { ...parts[1]!, key: "c" }];
+      expect(() => TaskOrder.restore(changed, 7, saved)).toThrow(
+        "the data has other questions than it had",
       );
     });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { loadSource, type SourceSpec } from "../../src/data/source.ts";
 import { sourceName } from "../../src/data/source-files.ts";
 import { type DataFolder, dataFolder, jsonl, refusal } from "../helpers/data-files.ts";
@@ -32,13 +32,16 @@ describe("ids", () => {
 
   const names: readonly [spec: SourceSpec, name: string][] = [
     [{ path: "/data/nq/train.jsonl.gz" }, "nq/train"],
-    [{ path: "train.parquet" }, "train"],
-    [{ path: "../x.json" }, "x"],
+    [{ path: "/train.parquet" }, "train"],
+    [{ path: "../nq/train.parquet" }, "nq/train"],
     [{ path: "data/nq/*.parquet" }, "nq"],
     [{ path: "data/*/dev.jsonl" }, "dev"],
-    [{ path: "*.jsonl" }, "data"],
+    [{ path: "/data/*/*.jsonl" }, "data"],
     [{ path: "a/b.jsonl", name: "mine" }, "mine"],
   ];
+  test("have a name that does not depend on how the path is written", () => {
+    expect(sourceName({ path: "x.jsonl" })).toBe(sourceName({ path: resolve("x.jsonl") }));
+  });
   test.each(names)("%j is called %s", (spec, name) => {
     expect(sourceName(spec)).toBe(name);
   });
