@@ -6,8 +6,9 @@ import { openDemonstrations } from "../../src/data/demonstration-file.ts";
 const load = (source: string): Recipe => loadRecipe({ source });
 const base = load("search-qwen2.5-3b");
 /** Without what it is called. */
-const unnamed = ({ name: _, description: __, ...rest }: Recipe, over: Partial<Recipe> = {}) => {
-  return { ...rest, ...over };
+const unnamed = (recipe: Recipe, over: Partial<Recipe> = {}): Recipe => {
+  return { ...recipe, name: "", description: "", ...over };
+};
 };
 
 describe("the recipes of the paper's search experiments", () => {
