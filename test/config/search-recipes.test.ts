@@ -9,7 +9,6 @@ const base = load("search-qwen2.5-3b");
 const unnamed = (recipe: Recipe, over: Partial<Recipe> = {}): Recipe => {
   return { ...recipe, name: "", description: "", ...over };
 };
-};
 
 describe("the recipes of the paper's search experiments", () => {
   test("differ in the model alone between sizes", () => {
