@@ -51,8 +51,13 @@ export interface Prompt {
   readonly numTokens: number;
 }
 
+/** Makes a prompt of a question. */
+export interface Prompter {
+  render(question: string): Prompt;
+}
+
 /** Prompts of one set of demonstrations. */
-export class PromptTemplate {
+export class PromptTemplate implements Prompter {
   readonly preambleText: string;
   private readonly preamble: Int32Array;
 
@@ -68,9 +73,10 @@ export class PromptTemplate {
     this.preamble = Int32Array.from([...frame.before, ...tokenizer.encodePlain(this.preambleText)]);
   }
 
-  render(question: string): Prompt {
-    const line = renderQuestion(this.prompt, question);
-    const text = this.frame.trims === true ? line.trimEnd() : line;
+  /** `material`: whole lines after the question, such as what was found for it. */
+  render(question: string, material = ""): Prompt {
+    const lines = renderQuestion(this.prompt, question) + material;
+    const text = this.frame.trims === true ? lines.trimEnd() : lines;
     const asked = Int32Array.from([...this.tokenizer.encodePlain(text), ...this.frame.after]);
     const numTokens = this.preamble.length + asked.length;
     return { text: this.preambleText + text, runs: [this.preamble, asked], numTokens };

@@ -10,7 +10,7 @@ import { sampleGroups, type Sampler } from "./sampling.ts";
 import type { Session } from "./session.ts";
 
 /** Training never samples under this seed. */
-const HELD_OUT_SEED = 0x5eed_e7a1;
+export const HELD_OUT_SEED = 0x5eed_e7a1;
 
 export interface EvaluationRequest {
   readonly stage: string; // "base" or the stage that has just ended

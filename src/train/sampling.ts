@@ -6,12 +6,12 @@ import { scoreRollout } from "../reward/score.ts";
 import { rolloutGroups, type RolloutGroup, type RolloutMetrics } from "../rollout/batch.ts";
 import type { RolloutEngine } from "../rollout/engine.ts";
 import type { RolloutSettings } from "../rollout/rollout.ts";
-import type { Prompt, PromptTemplate } from "../rollout/template.ts";
+import type { Prompt, Prompter } from "../rollout/template.ts";
 import type { Group, Sample, Task } from "../types.ts";
 
 export interface SamplingRequest {
   readonly tasks: readonly Task[];
-  readonly template: PromptTemplate;
+  readonly template: Prompter;
   readonly samplesPerTask: number;
   /** Group ids are `<label>/<index>/<task id>`, so they are unique where labels are. */
   readonly label: string;

@@ -116,7 +116,7 @@ describe("wrong usage is one line and status 2 or 1", () => {
     [["run", "--jsn"], 2, "--json"],
     [["run", "stage2..3"], 1, "--run DIR, or begin with stage1..3"],
     [["eval", "--run", "none", "--shots", "0"], 1, "there is no run here"],
-    [["eval", "--run", "none"], 2, "--shots"],
+    [["eval", "--shots", "0"], 2, "give either --run or --model"],
   ];
   test.each(table)("icrl %p", async (args, code, message) => {
     const done = await finished(...args);
