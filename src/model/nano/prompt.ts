@@ -8,7 +8,7 @@
 
 /** `{open}` and `{close}` stand for the tags. */
 export const nanoPrompt = {
-  instruction: "Use the lookup tool to solve the question.",
+  instruction: "Use the lookup tool when it helps, then give the answer.",
   format: {
     think: "{open} your reasoning {close}",
     call: "{open} your query {close}",
@@ -16,6 +16,6 @@ export const nanoPrompt = {
     answer: "{open} the final name {close}",
   },
   examples: "",
-  handOver: "Now solve this one.",
+  handOver: "Now the question to solve.",
   question: "Question: ",
 } as const;
