@@ -7,28 +7,18 @@ import { TrainingLoop } from "../../src/train/loop.ts";
 import { openRun } from "../../src/train/open-run.ts";
 import { observeAll } from "../../src/run/observer.ts";
 import { type DataFolder, dataFolder, jsonl, refusal } from "../helpers/data-files.ts";
+import { type RetrieverServer, serveRetriever } from "../helpers/retriever-server.ts";
 import { tinyRecipe, writeTinyModel } from "../helpers/tiny-model.ts";
 
 setDefaultTimeout(120_000);
 
-/** A retriever that knows one passage. */
-function serveRetriever() {
-  const result = [[{ document: { id: "0", contents: '"Orn"\nOrn lies on the Sil.' }, score: 1 }]];
-  const server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: () => Response.json({ result }),
-  });
-  return { url: server.url.href, stop: () => server.stop(true) };
-}
-
 let folder: DataFolder;
-let retriever: ReturnType<typeof serveRetriever>;
+let retriever: RetrieverServer;
 let recipe: string;
 beforeAll(() => {
   setThreads(1);
   folder = dataFolder();
-  retriever = serveRetriever();
+  retriever = serveRetriever([["Orn", "Orn lies on the Sil."]]);
   recipe = folder.write("tiny.yaml", tinyRecipe(writeTinyModel(folder.path)));
   for (const [name, count] of [
     ["nq", 6],
@@ -42,7 +32,7 @@ beforeAll(() => {
 });
 afterAll(() => {
   folder[Symbol.dispose]();
-  void retriever.stop();
+  retriever[Symbol.dispose]();
 });
 
 const path = (name: string): string => join(folder.path, name);
