@@ -36,7 +36,7 @@ export const CASES: readonly { readonly policy: ShapeName; readonly shape: StepS
   { policy: "qwen2.5-0.5b", shape: { prompts: 2, samples: 4, shared: 96, own: 16, sampled: 8 }, repeats: 1 },
 ];
 
-const PAGE_TOKENS = 32;
+const PAGE_TOKENS = 64;
 
 export async function measureThroughput(
   { policy: name, shape, repeats }: (typeof CASES)[number],

@@ -32,6 +32,7 @@ const BOUNDS: Readonly<Partial<Record<Dtype, Bounds>>> = {
 const KERNEL_BOUND = 1e-4;
 /** As kernels/check.cpp names them. */
 const KERNELS = [
+  "linear",
   "rmsnorm",
   "rope",
   "swiglu",

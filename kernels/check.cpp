@@ -25,6 +25,24 @@ struct Bench {
   }
 };
 
+// Rows for the packed and for the transposed product, sizes that no tile divides.
+void check_linear(Bench& b) {
+  for (const int64_t rows : {301, 37}) {
+    const Tensor x = b.random({rows, 421}), w = b.random({203, 421}), d = b.random({rows, 203});
+    const Tensor y = b.random({rows, 203}), dx = at::empty_like(x), dw = b.random({203, 421});
+    const Tensor y1 = b.work(y), dx1 = b.work(dx), dw1 = b.work(dw);
+    reference::linear(x, w, y, true);
+    reference::linear_input_grad(d, w, dx);
+    reference::linear_weight_grad(d, x, dw);
+    const Tensor w1 = b.work(w), y2 = y1.clone();
+    linear(b.work(x), w1, {}, y1, true);
+    if (b.device.is_cpu()) linear(b.work(x), w1, pack_linear(w1), y2, true), b.compare(y2, y);
+    linear_input_grad(b.work(d), b.work(w), dx1);
+    linear_weight_grad(b.work(d), b.work(x), dw1);
+    b.compare(y1, y), b.compare(dx1, dx), b.compare(dw1, dw);
+  }
+}
+
 void check_rmsnorm(Bench& b) {
   const Tensor x = b.random({37, 83}), w = b.random({83}), d = b.random({37, 83});
   const Tensor y = at::empty_like(x), rstd = at::empty({37}, at::kDouble), dx = b.random({37, 83}), dw = b.random({83});
@@ -139,7 +157,7 @@ void check_sample(Bench& b) {
 
 double check_kernel(const std::string& name, at::Device device, int64_t seed) {
   static const std::map<std::string, std::function<void(Bench&)>> checks{
-      {"rmsnorm", check_rmsnorm}, {"rope", check_rope},       {"swiglu", check_swiglu},
+      {"linear", check_linear},   {"rmsnorm", check_rmsnorm}, {"rope", check_rope},       {"swiglu", check_swiglu},
       {"attention", check_attention}, {"cache_attention", check_cache_attention},
       {"logprob", check_logprob}, {"sample", check_sample}};
   const auto check = checks.find(name);

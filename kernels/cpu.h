@@ -72,6 +72,15 @@ template <typename T> struct CpuKernels {
   // Sampling by inverse transform; logits are overwritten. uniforms[rows] in (0, 1), or null for the most probable.
   void (*sample)(T* logits, const double* uniforms, double inv_temperature, int32_t* ids, float* logprobs, float* entropies,
                  int64_t rows, int64_t vocab);
+  // Linear layers; see gemm.simd.h.
+  int64_t panel;  // columns of a packed panel
+  void (*pack_panels)(const T* w, int64_t N, int64_t K, int64_t first, int64_t end, T* panels);
+  void (*gemm_panels)(const T* x, int64_t M, int64_t K, const T* panels, int64_t N, T* y, bool accumulate);
+  void (*gemm_few)(const T* w, int64_t K, const T* x_t, int64_t ld, int64_t first, int64_t end, T* y_t);
+  void (*add_transposed)(const T* y_t, int64_t ld, T* y, int64_t M, int64_t N, int64_t first, int64_t end, bool accumulate);
+  void (*gemm_input_grad)(const T* d_y, int64_t M, int64_t N, const T* w, int64_t K, T* d_x);
+  void (*gemm_weight_grad)(const T* d_y, const T* x, int64_t M, int64_t N, int64_t K, int64_t first, int64_t end, T* d_w,
+                           T* scratch);
   // in [rows, cols] with row stride -> out [cols, ld]
   void (*transpose)(const T* in, int64_t stride, T* out, int64_t ld, int64_t rows, int64_t cols);
 };
@@ -82,5 +91,7 @@ template <typename T> const CpuKernels<T>& cpu_kernels();
 constexpr int32_t kAttentionBlockRows = 64;
 inline int32_t attention_block_tokens(int32_t group) { return kAttentionBlockRows / group > 0 ? kAttentionBlockRows / group : 1; }
 constexpr int32_t kAttentionKeyBlock = 64;
+// Tokens of a weight gradient that are transposed at once.
+constexpr int64_t kWeightGradBlock = 256;
 
 }  // namespace icrl

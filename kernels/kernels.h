@@ -12,6 +12,16 @@ namespace icrl {
 
 using at::Tensor;
 
+// A linear layer, w[N, K] as the Hugging Face weights lie. y[M, N] = x[M, K] w^T, added to y where accumulate is set.
+// panels: pack_linear(w) if the caller keeps it, else undefined.
+void linear(const Tensor& x, const Tensor& w, const Tensor& panels, const Tensor& y, bool accumulate);
+// w in the order in which the CPU product reads it.
+Tensor pack_linear(const Tensor& w);
+// d_x[M, K] = d_y[M, N] w
+void linear_input_grad(const Tensor& d_y, const Tensor& w, const Tensor& d_x);
+// d_w[N, K] += d_y[M, N]^T x[M, K], in the gradient's precision
+void linear_weight_grad(const Tensor& d_y, const Tensor& x, const Tensor& d_w);
+
 // x[T, D], w[D] -> y[T, D], rstd[T] = 1 / sqrt(mean(x^2) + eps)
 void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd);
 // d_x[T, D] += ; d_w[D] +=
@@ -60,6 +70,9 @@ void sample(const Tensor& logits, const double* uniforms, double temperature, in
             float* entropies);
 
 namespace reference {
+void linear(const Tensor& x, const Tensor& w, const Tensor& y, bool accumulate);
+void linear_input_grad(const Tensor& d_y, const Tensor& w, const Tensor& d_x);
+void linear_weight_grad(const Tensor& d_y, const Tensor& x, const Tensor& d_w);
 void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd);
 void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, const Tensor& d_y, const Tensor& d_x,
                       const Tensor& d_w);

@@ -238,13 +238,4 @@ void sample(T* logits, const double* uniforms, double inv_temperature, int32_t* 
   }
 }
 
-template <typename T> void transpose(const T* in, int64_t stride, T* out, int64_t ld, int64_t rows, int64_t cols) {
-  constexpr int64_t kBlock = 16;
-  for (int64_t r0 = 0; r0 < rows; r0 += kBlock) {
-    const int64_t r1 = r0 + kBlock < rows ? r0 + kBlock : rows;
-    for (int64_t c = 0; c < cols; c++)
-      for (int64_t r = r0; r < r1; r++) out[c * ld + r] = in[r * stride + c];
-  }
-}
-
 }  // namespace

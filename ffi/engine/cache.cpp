@@ -89,14 +89,14 @@ Tensor forward(icrl_cache& cache, const CacheBatch& b) {
   const auto rstd_of = [&](int64_t heads) { return rstd.defined() ? rstd.narrow(1, 0, heads) : Tensor(); };
   for (size_t i = 0; i < p.weights.layers.size(); i++) {
     const LayerWeights& w = p.weights.layers[i];
-    const QkvViews h = split_heads(p, project(norm(x, w.input_norm, eps, nullptr), w.qkv, w.qkv_bias));
+    const QkvViews h = split_heads(p, project(p, norm(x, w.input_norm, eps, nullptr), w.qkv, w.qkv_bias));
     rope(h.q, h.q, w.q_norm, eps, rstd_of(p.config.heads), table, b.positions);
     rope(h.k, h.k, w.k_norm, eps, rstd_of(p.config.kv_heads), table, b.positions);
     cache_write(cache.layers[i], h.k, h.v, b.slots);
     cache_attention(h.q, cache.layers[i], b.positions, b.segments, b.pages, scale, attention);
-    x.addmm_(attention.view({rows, p.q_width()}), w.o.t());
-    swiglu(project(norm(x, w.post_norm, eps, nullptr), w.gate_up), activated);
-    x.addmm_(activated, w.down.t());
+    linear(attention.view({rows, p.q_width()}), w.o, p.packed(w.o), x, true);
+    swiglu(project(p, norm(x, w.post_norm, eps, nullptr), w.gate_up), activated);
+    linear(activated, w.down, p.packed(w.down), x, true);
   }
   return x;
 }
@@ -125,7 +125,7 @@ int32_t icrl_cache_forward(icrl_cache* cache, int32_t num_tokens, const int32_t*
     require(rows && streams && ids && logprobs && entropies, "a pointer is null");
     for (int32_t i = 0; i < num_rows; i++) require(rows[i] >= 0 && rows[i] < num_tokens, "a row is outside the batch");
     const Tensor chosen = x.index_select(0, to_device(rows, num_rows, p.device));
-    const Tensor all = at::mm(norm(chosen, p.weights.final_norm, p.config.rms_eps, nullptr), p.weights.head.t());
+    const Tensor all = project(p, norm(chosen, p.weights.final_norm, p.config.rms_eps, nullptr), p.weights.head);
     if (logits) at::from_blob(logits, all.sizes(), at::kFloat).copy_(all);
     std::vector<double> uniforms(num_rows);
     for (int32_t i = 0; i < num_rows; i++) uniforms[i] = philox_uniform(seed, streams + 3 * i);

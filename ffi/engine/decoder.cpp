@@ -59,8 +59,23 @@ Batch make_batch(const icrl_policy& policy, int32_t num_tokens, const int32_t* t
   return b;
 }
 
-Tensor project(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  return bias.defined() ? at::addmm(bias, x, weight.t()) : at::mm(x, weight.t());
+Tensor project(icrl_policy& p, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+  if (bias.defined()) y.copy_(bias.expand_as(y));
+  linear(x, weight, p.packed(weight), y, bias.defined());
+  return y;
+}
+
+Tensor project_onto(icrl_policy& p, const Tensor& residual, const Tensor& x, const Tensor& weight) {
+  const Tensor y = residual.clone();
+  linear(x, weight, p.packed(weight), y, true);
+  return y;
+}
+
+Tensor input_grad(const Tensor& d_y, const Tensor& weight) {
+  const Tensor d_x = at::empty({d_y.size(0), weight.size(1)}, d_y.options());
+  linear_input_grad(d_y, weight, d_x);
+  return d_x;
 }
 
 Tensor norm(const Tensor& x, const Tensor& weight, double eps, Tensor* rstd) {
@@ -70,11 +85,6 @@ Tensor norm(const Tensor& x, const Tensor& weight, double eps, Tensor* rstd) {
   rmsnorm(x, weight, eps, y, scale);
   if (rstd) *rstd = scale;
   return y;
-}
-
-void add_product(const Tensor& grad, const Tensor& a, const Tensor& b) {
-  if (grad.scalar_type() == a.scalar_type()) grad.addmm_(a.t(), b);
-  else grad.add_(at::mm(a.t(), b));
 }
 
 QkvViews split_heads(const icrl_policy& p, const Tensor& qkv) {
@@ -102,29 +112,29 @@ void rotate(icrl_policy& p, const LayerWeights& w, const Batch& b, LayerTape& t)
 Tensor layer_forward(icrl_policy& p, const LayerWeights& w, const Batch& b, const Tensor& x, LayerTape& t) {
   const int64_t rows = x.size(0), heads = p.config.heads;
   t.input = x;
-  t.qkv = project(norm(x, w.input_norm, p.config.rms_eps, &t.input_rstd), w.qkv, w.qkv_bias);
+  t.qkv = project(p, norm(x, w.input_norm, p.config.rms_eps, &t.input_rstd), w.qkv, w.qkv_bias);
   rotate(p, w, b, t);
   t.attention = at::empty({rows, heads, p.config.head_dim}, x.options());
   t.lse = at::empty({rows, heads}, x.options().dtype(p.wide()));
   attention(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, p.config.kv_heads), split_heads(p, t.qkv).v, b.positions,
             b.segments, attention_scale(p), t.attention, t.lse);
-  t.middle = at::addmm(x, t.attention.view({rows, p.q_width()}), w.o.t());
-  t.gate_up = project(norm(t.middle, w.post_norm, p.config.rms_eps, &t.post_rstd), w.gate_up);
+  t.middle = project_onto(p, x, t.attention.view({rows, p.q_width()}), w.o);
+  t.gate_up = project(p, norm(t.middle, w.post_norm, p.config.rms_eps, &t.post_rstd), w.gate_up);
   const Tensor activated = at::empty({rows, p.config.ffn}, x.options());
   swiglu(t.gate_up, activated);
-  return at::addmm(t.middle, activated, w.down.t());
+  return project_onto(p, t.middle, activated, w.down);
 }
 
 // d: gradient of the layer's output, becomes that of t.middle.
 void mlp_backward(icrl_policy& p, const LayerWeights& w, LayerTape& t, const Tensor& d, const LayerWeights& g) {
   const Tensor activated = at::empty({d.size(0), p.config.ffn}, d.options());
   swiglu(t.gate_up, activated);
-  add_product(g.down, d, activated);
-  at::mm_out(const_cast<Tensor&>(activated), d, w.down);  // now its gradient
-  swiglu_backward(t.gate_up, activated, t.gate_up);       // in place
+  linear_weight_grad(d, activated, g.down);
+  linear_input_grad(d, w.down, activated);           // now its gradient
+  swiglu_backward(t.gate_up, activated, t.gate_up);  // in place
   // A norm computed again costs less than its output kept.
-  add_product(g.gate_up, t.gate_up, norm(t.middle, w.post_norm, p.config.rms_eps, nullptr));
-  rmsnorm_backward(t.middle, w.post_norm, t.post_rstd, at::mm(t.gate_up, w.gate_up), d, g.post_norm);
+  linear_weight_grad(t.gate_up, norm(t.middle, w.post_norm, p.config.rms_eps, nullptr), g.gate_up);
+  rmsnorm_backward(t.middle, w.post_norm, t.post_rstd, input_grad(t.gate_up, w.gate_up), d, g.post_norm);
 }
 
 // d_qk[T, H + K, D], rotated -> written into d_qkv as the gradients of the raw q and k.
@@ -141,16 +151,16 @@ void rotate_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, cons
 void attention_block_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, LayerTape& t, const Tensor& d,
                               const LayerWeights& g) {
   const int64_t rows = d.size(0), heads = p.config.heads, kv_heads = p.config.kv_heads;
-  add_product(g.o, d, t.attention.view({rows, p.q_width()}));
-  const Tensor d_attention = at::mm(d, w.o).view({rows, heads, p.config.head_dim});
+  linear_weight_grad(d, t.attention.view({rows, p.q_width()}), g.o);
+  const Tensor d_attention = input_grad(d, w.o).view({rows, heads, p.config.head_dim});
   const Tensor d_qkv = at::empty_like(t.qkv);
   const QkvViews views = split_heads(p, d_qkv);
   attention_backward(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, kv_heads), split_heads(p, t.qkv).v, b.positions,
                      b.segments, attention_scale(p), t.attention, t.lse, d_attention, views.q, views.k, views.v);
   rotate_backward(p, w, b, t, d_qkv, g);
-  add_product(g.qkv, d_qkv, norm(t.input, w.input_norm, p.config.rms_eps, nullptr));
+  linear_weight_grad(d_qkv, norm(t.input, w.input_norm, p.config.rms_eps, nullptr), g.qkv);
   if (g.qkv_bias.defined()) g.qkv_bias.add_(d_qkv.sum(0));
-  rmsnorm_backward(t.input, w.input_norm, t.input_rstd, at::mm(d_qkv, w.qkv), d, g.input_norm);
+  rmsnorm_backward(t.input, w.input_norm, t.input_rstd, input_grad(d_qkv, w.qkv), d, g.input_norm);
 }
 
 }  // namespace

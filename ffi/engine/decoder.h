@@ -49,15 +49,16 @@ Tensor decoder_forward(icrl_policy& policy, const Batch& batch, Tape* tape);
 // d_x[T, d] is the gradient of the last residual stream; gradients are added to grads.
 void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tensor d_x, const Weights& grads);
 
-// grad[M, N] += a[T, M]^T b[T, N], in the gradient's precision.
-void add_product(const Tensor& grad, const Tensor& a, const Tensor& b);
-
 // The pieces of a layer that the cache's forward shares.
 struct QkvViews {
   Tensor q, k, v;  // [T, H, D], [T, K, D], [T, K, D]
 };
 QkvViews split_heads(const icrl_policy& policy, const Tensor& qkv);
-Tensor project(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+Tensor project(icrl_policy& p, const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+// residual + x weight^T
+Tensor project_onto(icrl_policy& p, const Tensor& residual, const Tensor& x, const Tensor& weight);
+// The gradient of x in project(x, weight).
+Tensor input_grad(const Tensor& d_y, const Tensor& weight);
 // Normalised x; rstd (may be null) receives what the backward needs.
 Tensor norm(const Tensor& x, const Tensor& weight, double eps, Tensor* rstd);
 

@@ -11,9 +11,9 @@ int64_t default_chunk_rows(const icrl_policy& policy) {
   return std::clamp<int64_t>((int64_t(32) << 20) / bytes, 16, 4096);
 }
 
-static Tensor logits_of(const icrl_policy& policy, const Tensor& normed) { return at::mm(normed, policy.weights.head.t()); }
+static Tensor logits_of(icrl_policy& policy, const Tensor& normed) { return project(policy, normed, policy.weights.head); }
 
-void head_forward(const icrl_policy& policy, const Batch& batch, const Tensor& x, double temperature, int64_t chunk_rows,
+void head_forward(icrl_policy& policy, const Batch& batch, const Tensor& x, double temperature, int64_t chunk_rows,
                   double* logprobs, double* entropies) {
   std::vector<double> ignored(entropies ? 0 : std::min<int64_t>(chunk_rows, batch.num_targets()));
   for (int64_t first = 0; first < batch.num_targets(); first += chunk_rows) {
@@ -25,7 +25,7 @@ void head_forward(const icrl_policy& policy, const Batch& batch, const Tensor& x
   }
 }
 
-Tensor head_backward(const icrl_policy& policy, const Batch& batch, const Tensor& x, double temperature, int64_t chunk_rows,
+Tensor head_backward(icrl_policy& policy, const Batch& batch, const Tensor& x, double temperature, int64_t chunk_rows,
                      const double* d_logprobs, const double* d_entropies, const Weights& grads) {
   const Tensor d_x = at::zeros_like(x);
   for (int64_t first = 0; first < batch.num_targets(); first += chunk_rows) {
@@ -36,9 +36,9 @@ Tensor head_backward(const icrl_policy& policy, const Batch& batch, const Tensor
     const Tensor logits = logits_of(policy, normed);
     logprob_backward(logits, batch.target_ids.narrow(0, first, n), temperature, d_logprobs + first,
                      d_entropies ? d_entropies + first : nullptr);
-    add_product(grads.head, logits, normed);
+    linear_weight_grad(logits, normed, grads.head);
     const Tensor d_rows = at::zeros_like(rows);
-    rmsnorm_backward(rows, policy.weights.final_norm, rstd, at::mm(logits, policy.weights.head), d_rows, grads.final_norm);
+    rmsnorm_backward(rows, policy.weights.final_norm, rstd, input_grad(logits, policy.weights.head), d_rows, grads.final_norm);
     d_x.index_add_(0, index, d_rows);
   }
   return d_x;

@@ -3,10 +3,11 @@
 #include <ATen/DeviceAccelerator.h>
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
-#include <malloc.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
-#include <climits>
+#include <map>
+#include <mutex>
 #include <new>
 
 namespace icrl {
@@ -15,14 +16,85 @@ namespace {
 std::atomic<int32_t> live_handles[4];
 std::atomic<int64_t> live_bytes{0}, peak_bytes{0};
 
-// A header before the data holds the size; 64 bytes keep the data aligned for the widest vectors.
-constexpr size_t kHeader = 64;
+// A header before the data; 64 bytes keep the data aligned for the widest vectors.
+constexpr size_t kHeader = 64, kHuge = size_t(2) << 20, kLarge = size_t(1) << 20;
+struct Header {
+  int64_t bytes;    // asked for
+  size_t capacity;  // of a large block with its header; 0 for a small one
+};
+
+// Large blocks are mapped in huge pages and kept for the next tensor of about that size: activations come and go with every
+// operation, a fresh page costs a fault, and 4 KiB pages cost translation misses in the products that read them.
+class LargeBlocks {
+ public:
+  void* take(size_t bytes) {
+    const size_t wanted = (bytes + kHeader + kHuge - 1) / kHuge * kHuge;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      const auto fit = free_.lower_bound(wanted);
+      if (fit != free_.end() && fit->first <= wanted + wanted / 4 + kHuge) {
+        void* block = fit->second;
+        free_bytes_ -= fit->first;
+        free_.erase(fit);
+        return block;
+      }
+    }
+    void* block = map(wanted);
+    if (!block) {
+      drop_all();
+      block = map(wanted);
+    }
+    if (!block) throw std::bad_alloc();
+    static_cast<Header*>(block)->capacity = wanted;
+    return block;
+  }
+  // Kept, unless more would lie idle than has ever been in use.
+  void give(void* block, size_t capacity) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (free_bytes_ + capacity > static_cast<size_t>(peak_bytes.load())) {
+      munmap(block, capacity);
+      return;
+    }
+    free_bytes_ += capacity;
+    free_.emplace(capacity, block);
+  }
+
+ private:
+  // Mapped larger and cut, so that the block begins on a huge page.
+  static void* map(size_t bytes) {
+    char* start = static_cast<char*>(
+        mmap(nullptr, bytes + kHuge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (start == MAP_FAILED) return nullptr;
+    const size_t skip = (kHuge - reinterpret_cast<uintptr_t>(start) % kHuge) % kHuge;
+    if (skip > 0) munmap(start, skip);
+    munmap(start + skip + bytes, kHuge - skip);
+    madvise(start + skip, bytes, MADV_HUGEPAGE);
+    return start + skip;
+  }
+  void drop_all() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto& [capacity, block] : free_) munmap(block, capacity);
+    free_.clear();
+    free_bytes_ = 0;
+  }
+
+  std::mutex mutex_;
+  std::multimap<size_t, void*> free_;
+  size_t free_bytes_ = 0;
+};
+
+LargeBlocks& large_blocks() {
+  static auto* blocks = new LargeBlocks;  // tensors may outlive every static
+  return *blocks;
+}
 
 void release(void* data) {
   if (!data) return;
   char* block = static_cast<char*>(data) - kHeader;
-  live_bytes -= *reinterpret_cast<int64_t*>(block);
-  free(block);
+  const Header header = *reinterpret_cast<Header*>(block);
+  live_bytes -= header.bytes;
+  if (header.capacity > 0) large_blocks().give(block, header.capacity);
+  else free(block);
 }
 
 class CountingAllocator final : public c10::Allocator {
@@ -30,9 +102,8 @@ class CountingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     const c10::Device cpu(c10::DeviceType::CPU);
     if (bytes == 0) return {nullptr, nullptr, &release, cpu};
-    void* block = nullptr;
-    if (posix_memalign(&block, kHeader, bytes + kHeader) != 0) throw std::bad_alloc();
-    *static_cast<int64_t*>(block) = static_cast<int64_t>(bytes);
+    void* block = bytes >= kLarge ? large_blocks().take(bytes) : small(bytes);
+    static_cast<Header*>(block)->bytes = static_cast<int64_t>(bytes);
     const int64_t now = live_bytes += static_cast<int64_t>(bytes);
     int64_t peak = peak_bytes;
     while (now > peak && !peak_bytes.compare_exchange_weak(peak, now)) {
@@ -42,6 +113,14 @@ class CountingAllocator final : public c10::Allocator {
   }
   c10::DeleterFnPtr raw_deleter() const override { return &release; }
   void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
+
+ private:
+  static void* small(size_t bytes) {
+    void* block = nullptr;
+    if (posix_memalign(&block, kHeader, bytes + kHeader) != 0) throw std::bad_alloc();
+    static_cast<Header*>(block)->capacity = 0;
+    return block;
+  }
 };
 
 }  // namespace
@@ -52,10 +131,6 @@ Counted::~Counted() { live_handles[static_cast<int>(kind_)]--; }
 void install_allocator() {
   static CountingAllocator allocator;
   static const bool once = [] {
-    // A returned page costs a fault at its next use; activations come and go with every operation.
-    mallopt(M_MMAP_MAX, 0);
-    mallopt(M_TRIM_THRESHOLD, INT_MAX);
-    mallopt(M_TOP_PAD, 64 << 20);
     c10::SetCPUAllocator(&allocator, /*priority=*/100);
     return true;
   }();

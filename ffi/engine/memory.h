@@ -20,7 +20,7 @@ class Counted {
   Handle kind_;
 };
 
-// Puts the counting allocator under torch's CPU tensors and keeps freed memory in the process. Idempotent.
+// Puts the counting allocator, which also keeps large blocks for reuse, under torch's CPU tensors. Idempotent.
 void install_allocator();
 void read_counters(int64_t counters[8]);
 void reset_peak();

@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "../../kernels/kernels.h"
+
 namespace icrl {
 
 std::vector<Tensor> Weights::stored() const {
@@ -110,6 +112,18 @@ const at::Tensor& icrl_policy::rope(int64_t positions) {
   return rope_table;
 }
 
+// Packing a larger weight for every call costs little beside its product.
+constexpr int64_t kPackedElements = int64_t(1) << 20;
+
+at::Tensor icrl_policy::packed(const at::Tensor& weight) {
+  if (!device.is_cpu() || weight.numel() > kPackedElements) return {};
+  if (panels_version_ != version) panels_.clear();
+  panels_version_ = version;
+  at::Tensor& panels = panels_[weight.const_data_ptr()];
+  if (!panels.defined()) panels = icrl::pack_linear(weight);
+  return panels;
+}
+
 using namespace icrl;
 
 static void check_config(const icrl_policy_config& c) {
@@ -127,7 +141,7 @@ int32_t icrl_policy_open(icrl_device* device, const icrl_policy_config* config, 
     const at::ScalarType type = scalar_type(dtype);
     if (device->device.is_cpu() && type != at::kFloat && type != at::kDouble)
       throw InvalidArgument("the CPU computes in f32 or f64");
-    auto p = std::unique_ptr<icrl_policy>(new icrl_policy{*config, device->device, type});
+    auto p = std::unique_ptr<icrl_policy>(new icrl_policy(*config, device->device, type));
     p->inv_freq.assign(inv_freq, inv_freq + config->head_dim / 2);
     p->weights = make_weights(*config, p->options(), false);
     p->named = named_tensors(*config, p->weights);

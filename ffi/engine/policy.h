@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "memory.h"
@@ -59,6 +60,8 @@ void read_tensor(const Tensor& from, int32_t dtype, void* data, int64_t numel);
 }  // namespace icrl
 
 struct icrl_policy {
+  icrl_policy(const icrl_policy_config& c, at::Device d, at::ScalarType t) : config(c), device(d), dtype(t) {}
+
   icrl_policy_config config;
   at::Device device;
   at::ScalarType dtype;
@@ -76,4 +79,10 @@ struct icrl_policy {
   int64_t kv_width() const { return int64_t(config.kv_heads) * config.head_dim; }
   // The table with at least this many positions.
   const at::Tensor& rope(int64_t positions);
+  // A small weight in the order in which the CPU product reads it, kept until the next version; undefined for the rest.
+  at::Tensor packed(const at::Tensor& weight);
+
+ private:
+  std::unordered_map<const void*, at::Tensor> panels_;
+  int32_t panels_version_ = -1;
 };
