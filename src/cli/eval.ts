@@ -1,5 +1,5 @@
-// `icrl eval`: a checkpoint or a model on held-out questions or benchmark files, asked as the policy
-// is trained or as one of the baselines. It writes nothing into the run.
+// `icrl eval`: a checkpoint or a model on held-out questions or benchmark files, asked as the
+// policy is trained or as one of the baselines. It writes nothing into the run.
 
 import type { Command } from "commander";
 import type { DeviceKind } from "../../ffi/device.ts";

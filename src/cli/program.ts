@@ -16,11 +16,13 @@ import { register as registerRecipes } from "./recipes.ts";
 import { register as registerReward } from "./reward.ts";
 import { register as registerRun } from "./run.ts";
 import { register as registerScore } from "./score.ts";
+import { register as registerSft } from "./sft.ts";
 
 /** In the order in which `icrl --help` lists them. */
 const COMMANDS: readonly ((program: Command) => void)[] = [
   registerRun,
   registerEval,
+  registerSft,
   registerContract,
   registerRecipes,
   registerInit,

@@ -2,6 +2,7 @@
 // are here; the run itself is train/loop.ts.
 
 import type { Command } from "commander";
+import { Interrupt } from "./interrupt.ts";
 import { collect, parseCount } from "./options.ts";
 
 interface Options {
@@ -46,25 +47,4 @@ async function run(stages: string | undefined, options: Options): Promise<void> 
   const loop = new TrainingLoop({ ...opened, observer, shouldStop }, opened.checkpoint);
   const end = await loop.run(opened.range);
   if (end.outcome === "interrupted") process.exitCode = 130;
-}
-
-/** Ctrl-C: the first asks for an end after the step, the second ends the process. */
-class Interrupt implements Disposable {
-  requested = false;
-
-  constructor(private readonly tell: (text: string) => void) {
-    process.on("SIGINT", this.onSignal);
-    process.on("SIGTERM", this.onSignal);
-  }
-
-  private readonly onSignal = (): void => {
-    if (this.requested) process.exit(130);
-    this.requested = true;
-    this.tell("ending after this step, with a checkpoint; Ctrl-C again ends at once");
-  };
-
-  [Symbol.dispose](): void {
-    process.off("SIGINT", this.onSignal);
-    process.off("SIGTERM", this.onSignal);
-  }
 }

@@ -8,6 +8,7 @@ export type EventKind =
   | "gate" // the next stage waited for its gate, or gave up
   | "checkpoint"
   | "contract_check"
+  | "sft_step" // a step of fine-tuning, with its loss
   | "warning"
   | "message"
   | "run_end";

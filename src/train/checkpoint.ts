@@ -44,12 +44,17 @@ export interface CheckpointParts {
 }
 
 /** Fills an empty folder. */
-export function writeCheckpoint(
+export function writeCheckpoint(folder: string, parts: CheckpointParts): void {
+  writePolicy(folder, parts);
+  writeSafetensors(join(folder, OPTIMIZER), optimizerTensors(parts.policy, parts.trainer));
+}
+
+/** A checkpoint to evaluate and to export; without the optimizer, training can't go on from it. */
+export function writePolicy(
   folder: string,
-  { policy, trainer, state, model }: CheckpointParts,
+  { policy, state, model }: Omit<CheckpointParts, "trainer">,
 ): void {
   saveFolder(policy, folder, { dtype: policy.dtype, copyFrom: model });
-  writeSafetensors(join(folder, OPTIMIZER), optimizerTensors(policy, trainer));
   writeFileSync(join(folder, STATE), `${JSON.stringify(state, null, 2)}\n`);
 }
 

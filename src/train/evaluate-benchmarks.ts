@@ -6,7 +6,12 @@ import { ALMANAC } from "../config/data-recipe.ts";
 import { tagProfile } from "../reward/tags.ts";
 import type { Group } from "../types.ts";
 import type { Prompter } from "../rollout/template.ts";
-import { baselineTemplate, retrieveForEach, withoutTools, type AnswerMode } from "./answer-modes.ts";
+import {
+  type AnswerMode,
+  baselineTemplate,
+  retrieveForEach,
+  withoutTools,
+} from "./answer-modes.ts";
 import {
   averageAccuracies,
   benchmarkFigures,

@@ -30,7 +30,7 @@ export interface EvaluationAsked {
   readonly recipe?: string | undefined;
   readonly overrides: readonly string[];
   readonly device: DeviceKind | undefined;
-  /** Files, globs, `almanac`, or names of the recipe's held-out sources; none: what it holds out. */
+  /** Files, globs, `almanac`, names of the recipe's held-out sources; none: what it holds out. */
   readonly data: readonly string[];
   readonly mode: AnswerMode;
   readonly shots: number;
@@ -88,7 +88,8 @@ interface PolicyAsked {
 /** Whose recipe is used when a model and no recipe is named. */
 const DEFAULT_RECIPES = { nano: "nano", others: "search-qwen2.5-3b" } as const;
 
-function policyAsked({ run, model, recipe, overrides, device, data }: EvaluationAsked): PolicyAsked {
+function policyAsked(asked: EvaluationAsked): PolicyAsked {
+  const { run, model, recipe, overrides, device, data } = asked;
   if (run !== undefined) return checkpointFolder(run, [...onDevice(device), ...overrides]);
   const isNano = model === DEFAULT_RECIPES.nano || data.every((each) => each === ALMANAC);
   const own = DEFAULT_RECIPES[isNano ? "nano" : "others"];
@@ -100,7 +101,8 @@ function policyAsked({ run, model, recipe, overrides, device, data }: Evaluation
   return { stage: "base", step: 0, recipe: loaded, weights: modelFolder(loaded.policy) };
 }
 
-function onDevice(device: DeviceKind | undefined): string[] {
+/** Overrides of a recipe. */
+export function onDevice(device: DeviceKind | undefined): string[] {
   if (device === undefined) return [];
   return [`policy.device=${device}`, ...(device === "cpu" ? ["policy.dtype=f32"] : [])];
 }

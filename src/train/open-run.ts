@@ -91,6 +91,7 @@ async function continueRun(request: RunRequest, run: string): Promise<OpenedDire
   }
   const directory = RunDirectory.open(run);
   try {
+    refuseFineTuned(directory);
     const recipe = parseRecipe(directory.recipeText(), join(run, "recipe.yaml"), overrides);
     const checkpoint = latestCheckpoint(directory);
     const range = rangeOf(request, recipe, checkpoint?.state.progress.stage ?? 0, run);
@@ -101,6 +102,15 @@ async function continueRun(request: RunRequest, run: string): Promise<OpenedDire
     directory[Symbol.dispose]();
     throw error;
   }
+}
+
+function refuseFineTuned({ store, path }: RunDirectory): void {
+  if (store.meta("kind") !== "sft") return;
+  const hint = `start a new run from it: --set policy.model=${join(path, "checkpoints", "sft")}`;
+  throw new UserError("this run is a fine-tuning, which can't be gone on with", {
+    where: path,
+    hint,
+  });
 }
 
 function rangeOf(

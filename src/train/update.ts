@@ -3,11 +3,11 @@
 // memory runs out the whole update starts again with micro-batches of half the size, which gives
 // the same gradients. Shape letters: N targets of a micro-batch, R rollouts of the update.
 
-import { OutOfMemoryError } from "../../ffi/errors.ts";
 import type { Policy } from "../../ffi/policy.ts";
 import type { Trainer } from "../../ffi/trainer.ts";
 import { UserError } from "../config/errors.ts";
 import type { Rollout } from "../types.ts";
+import { withHalvedBatches } from "./halving.ts";
 import {
   addSums,
   emptySums,
@@ -85,15 +85,11 @@ function accumulateGradients(
   weighed_R: readonly WeighedRollout[],
   options: UpdateOptions,
 ): Totals {
-  try {
-    return accumulateOnce(policies, weighed_R, options);
-  } catch (error) {
-    if (!(error instanceof OutOfMemoryError)) throw error;
-    policies.trainer.zero();
-    const half = Math.floor(options.maxBatchTokens / 2);
-    if (half < longest(weighed_R)) throw error;
-    return accumulateGradients(policies, weighed_R, { ...options, maxBatchTokens: half });
-  }
+  const { maxBatchTokens } = options;
+  const limits = { maxBatchTokens, minBatchTokens: longest(weighed_R) };
+  return withHalvedBatches(policies.trainer, limits, (most) =>
+    accumulateOnce(policies, weighed_R, { ...options, maxBatchTokens: most }),
+  );
 }
 
 function accumulateOnce(

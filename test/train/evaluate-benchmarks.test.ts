@@ -57,7 +57,7 @@ describe("files", () => {
     const turns = pooled.rollouts.finishTurns.reduce((sum, count) => sum + count, 0);
     expect(turns).toBe(21);
   });
-  test("give the same figures again, and beside other files, and others for another seed", async () => {
+  test("give the same figures again and beside other files, others for another seed", async () => {
     const once = await report();
     expect(await report()).toEqual(once);
     const alone = await report({ data: [asked.data[1]!] });
@@ -112,7 +112,7 @@ describe("modes", () => {
     expect(benchmarks.map(({ searchFailures }) => searchFailures)).toEqual([0, 3]);
     expect(benchmarks[0]!.rollouts.promptTokens.mean).toBeGreaterThan(100);
   });
-  test("a question whose prompt does not fit is asked nothing and counts as not answered", async () => {
+  test("a question whose prompt does not fit counts as not answered", async () => {
     const long = `Which town ${"is the one that ".repeat(3000)}it`;
     const data = [folder.write("long.jsonl", jsonl([{ question: long, answer: "x" }]))];
     const { pooled } = await report({ data });

@@ -32,12 +32,14 @@ export function jsonObserver(write: (line: string) => void): RunObserver {
 
 /** The last line, of fixed keys: every evaluation of the run, in order, and what this call took. */
 export function summaryRecord(evaluations: readonly Evaluation[], end: RunEnd): object {
-  const evals = evaluations.map((evaluation) => {
-    const { stage, shots, em, em_1hop, em_2hop, valid_format, tool_calls } =
-      evaluationRecord(evaluation);
-    return { stage, shots, em, em_1hop, em_2hop, valid_format, tool_calls };
-  });
+  const evals = evaluations.map(summaryEvaluation);
   return { evals, wall_s: end.wallSeconds, steps: end.steps };
+}
+
+export function summaryEvaluation(evaluation: Evaluation) {
+  const { stage, shots, em, em_1hop, em_2hop, valid_format, tool_calls } =
+    evaluationRecord(evaluation);
+  return { stage, shots, em, em_1hop, em_2hop, valid_format, tool_calls };
 }
 
 /** `em_1hop` and `em_2hop` are null where the tasks do not say their hops. */
@@ -59,7 +61,7 @@ export function evaluationRecord(evaluation: Evaluation) {
 }
 
 /** camelCase keys to snake_case, all the way down. */
-function snakeKeys(value: unknown): unknown {
+export function snakeKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(snakeKeys);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
