@@ -128,7 +128,10 @@ function stageBounds(steps: readonly StepMetrics[], x: (step: number) => number)
     return [
       ...(i === 0 ? [] : [bound]),
       text(middle, BOTTOM + 18, name, { "text-anchor": "middle" }),
-      text(middle, BOTTOM + 36, `${shots} demonstrations`, { ...SMALL, "text-anchor": "middle" }),
+      text(middle, BOTTOM + 36, `${shots} ${shots === 1 ? "shot" : "shots"}`, {
+        ...SMALL,
+        "text-anchor": "middle",
+      }),
     ];
   });
 }
