@@ -41,7 +41,8 @@ export function peopleScreen({ write, columns, style }: Output): SftScreen {
     onEval: (evaluation: Evaluation) => write(`${evaluationLine(evaluation, style)}\n`),
     onEnd(end) {
       const table = tableLines(end.evaluations, columns(), style).join("\n");
-      print(["", `loss of each epoch: ${end.epochLosses.map((each) => each.toFixed(3)).join(", ")}`]);
+      const losses = end.epochLosses.map((loss) => loss.toFixed(3)).join(", ");
+      print(["", `loss of each epoch: ${losses}`]);
       if (table !== "") write(`\n${table}\n\n`);
       print([`${end.outcome} in ${duration(end.seconds)}: ${end.checkpoint}`]);
     },
@@ -52,9 +53,8 @@ function startLines({ run, from, counts, examples, options, numSteps }: SftStart
   const { rollouts, successful, repeated, questions, tokens } = counts;
   return [
     `${run}: fine-tuning from ${from}`,
-    `${successful} of ${rollouts} recorded rollouts are successful, ${repeated} of them repeated; ` +
-      `${examples} to learn from, of ${plural(questions, "question")}, ` +
-      `${count(tokens)} policy tokens`,
+    `${successful} of ${rollouts} recorded rollouts are successful, ${repeated} of them repeated`,
+    `${examples} to learn from, of ${plural(questions, "question")}, ${count(tokens)} policy tokens`,
     `${plural(options.epochs, "epoch")}, ${plural(numSteps, "step")} of ${options.batchSize} ` +
       `rollouts, learning rate ${options.learningRate}`,
   ];

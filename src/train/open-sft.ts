@@ -36,7 +36,7 @@ export interface SftRequest {
 
 export type OpenedSft = Omit<SftParts, "observer" | "shouldStop"> & Disposable;
 
-/** Throws UserError before anything is written, where the request is wrong. The caller closes it. */
+/** Throws UserError before anything is written, where the request is wrong. To be closed. */
 export async function openSft(request: SftRequest): Promise<OpenedSft> {
   using stack = new DisposableStack();
   refuseCheckpoint(request.run);

@@ -93,7 +93,7 @@ describe("the examples", () => {
       expect(rows.has(tokens_L.join(" "))).toBe(true);
     }
   });
-  test("without demonstrations are the prompt of zero shots and the response as sampled", async () => {
+  test("without demonstrations are the zero-shot prompt and the response as sampled", async () => {
     using opened = await open();
     const template = opened.session.shotsTemplate(0);
     const wanted = new Set(
@@ -108,7 +108,7 @@ describe("the examples", () => {
       expect(opened.session.tokenizer.decode([...tokens_L])).not.toContain(shown);
     }
   });
-  test("carry loss on the policy's tokens and on no token of a prompt or an observation", async () => {
+  test("carry loss on the policy's tokens and on no other", async () => {
     using opened = await open();
     const { examples } = opened.selection;
     const observed = examples.filter(({ roles_L }) => roles_L.includes(Role.observation));
