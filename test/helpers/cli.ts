@@ -10,10 +10,20 @@ export interface Finished {
   readonly stderr: string;
 }
 
-export async function icrl(cwd: string, ...args: string[]): Promise<Finished> {
-  const env = { ...process.env, OMP_NUM_THREADS: "1", NO_COLOR: "1" };
-  const command = [process.execPath, MAIN, ...args];
-  const child = Bun.spawn(command, { cwd, env, stdout: "pipe", stderr: "pipe" });
+export const icrl = (cwd: string, ...args: string[]): Promise<Finished> => icrlIn({ cwd }, args);
+
+export interface Place {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function icrlIn({ cwd, env = {} }: Place, args: readonly string[]): Promise<Finished> {
+  const child = Bun.spawn([process.execPath, MAIN, ...args], {
+    cwd,
+    env: { ...process.env, OMP_NUM_THREADS: "1", NO_COLOR: "1", ...env },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const [stdout, stderr] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
