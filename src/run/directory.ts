@@ -67,8 +67,7 @@ export class RunDirectory extends RunFolder {
 
   /** A new run with its frozen recipe. `path` is absent or an empty folder. */
   static create(path: string, recipeText: string): RunDirectory {
-    if (existsSync(path) && !isEmptyFolder(path))
-      throw new UserError("this run exists already", alreadyThere(path));
+    requireFreePath(path);
     mkdirSync(resolve(path, ".."), { recursive: true });
     writeFolderAtomic(resolve(path), (folder) => {
       mkdirSync(join(folder, CHECKPOINTS));
@@ -97,6 +96,12 @@ export class RunDirectory extends RunFolder {
     this.store[Symbol.dispose]();
     rmSync(join(this.path, WRITER), { force: true });
   }
+}
+
+/** Throws UserError unless a new run can be there: nothing, or an empty folder. */
+export function requireFreePath(path: string): void {
+  if (existsSync(path) && !isEmptyFolder(path))
+    throw new UserError("this run exists already", alreadyThere(path));
 }
 
 /** The first of root/name, root/name-2, root/name-3, ... that does not exist. */

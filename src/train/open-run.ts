@@ -9,7 +9,7 @@ import { loadRecipe, parseRecipe, recipeText, withAbsolutePaths } from "../confi
 import type { Recipe } from "../config/recipe.ts";
 import { parseStageRange, stageName, stagesToRun, type StageRange } from "../curriculum/stages.ts";
 import { diskFolder, type FolderSource } from "../model/byte-source.ts";
-import { freshRunPath, RunDirectory } from "../run/directory.ts";
+import { freshRunPath, requireFreePath, RunDirectory, RunFolder } from "../run/directory.ts";
 import type { RunStart } from "../run/observer.ts";
 import { latestCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { Learner } from "./learner.ts";
@@ -43,46 +43,46 @@ export interface OpenedRun extends Disposable {
  */
 export async function openRun(request: RunRequest, defaultRecipe: string): Promise<OpenedRun> {
   using stack = new DisposableStack();
-  const found = await openDirectory(request, defaultRecipe);
-  const { recipe, range, directory, checkpoint, world } = found;
-  stack.use(directory);
+  const { run } = request;
+  const exists = run !== undefined && existsSync(join(run, "recipe.yaml"));
+  const prepared = exists ? await continueRun(request, run) : await newRun(request, defaultRecipe);
+  const { recipe, range, path, checkpoint, world } = prepared;
+  if (prepared.directory !== undefined) stack.use(prepared.directory);
   const model = modelFolder(recipe.policy);
   const weights = checkpoint === undefined ? model : diskFolder(checkpoint.path);
   const session = stack.use(Session.open(recipe, weights, world));
-  const anchor = anchorFolder(recipe, directory, checkpoint, model);
+  const anchor = anchorFolder(recipe, path, checkpoint, model);
   const learner = stack.use(Learner.open(recipe, session.device, session.policy, anchor));
+  const directory = prepared.directory ?? stack.use(RunDirectory.create(path, recipeText(recipe)));
+  if (exists) forgetWhatIsLost(directory, checkpoint, request.overrides);
   const owned = stack.move();
   const close = (): void => owned.dispose();
   return { recipe, range, directory, session, learner, checkpoint, model, [Symbol.dispose]: close };
 }
 
-interface OpenedDirectory {
+interface PreparedRun {
   readonly recipe: Recipe;
   readonly range: StageRange;
-  readonly directory: RunDirectory;
+  readonly path: string;
+  /** Of a run that goes on. A new run gets its folder when all else is open. */
+  readonly directory: RunDirectory | undefined;
   readonly checkpoint: Checkpoint | undefined;
   readonly world: World;
 }
 
-function openDirectory(request: RunRequest, defaultRecipe: string): Promise<OpenedDirectory> {
-  const { run } = request;
-  const exists = run !== undefined && existsSync(join(run, "recipe.yaml"));
-  return exists ? continueRun(request, run) : createRun(request, defaultRecipe);
-}
-
-async function createRun(request: RunRequest, defaultRecipe: string): Promise<OpenedDirectory> {
+async function newRun(request: RunRequest, defaultRecipe: string): Promise<PreparedRun> {
   const seed = request.seed === undefined ? [] : [`seed=${request.seed}`];
   const overrides = [...request.overrides, ...seed];
   const asked = loadRecipe({ source: request.recipe ?? defaultRecipe, overrides });
   const recipe = withAbsolutePaths(asked);
   const range = rangeOf(request, recipe, 0, undefined);
-  const world = await openWorld(recipe);
   const path = request.run ?? freshRunPath("runs", `${recipe.name}-seed${recipe.seed}`);
-  const directory = RunDirectory.create(path, recipeText(recipe));
-  return { recipe, range, directory, checkpoint: undefined, world };
+  requireFreePath(path);
+  const world = await openWorld(recipe);
+  return { recipe, range, path, directory: undefined, checkpoint: undefined, world };
 }
 
-async function continueRun(request: RunRequest, run: string): Promise<OpenedDirectory> {
+async function continueRun(request: RunRequest, run: string): Promise<PreparedRun> {
   const { recipe: other, seed, overrides } = request;
   if (other !== undefined || seed !== undefined) {
     const option = other !== undefined ? "--recipe" : "--seed";
@@ -96,8 +96,7 @@ async function continueRun(request: RunRequest, run: string): Promise<OpenedDire
     const checkpoint = latestCheckpoint(directory);
     const range = rangeOf(request, recipe, checkpoint?.state.progress.stage ?? 0, run);
     const world = await openWorld(recipe);
-    forgetWhatIsLost(directory, checkpoint, overrides);
-    return { recipe, range, directory, checkpoint, world };
+    return { recipe, range, path: run, directory, checkpoint, world };
   } catch (error) {
     directory[Symbol.dispose]();
     throw error;
@@ -141,13 +140,13 @@ function forgetWhatIsLost(
 /** What the KL term held on to when the checkpoint was written. */
 function anchorFolder(
   { carry }: Recipe,
-  directory: RunDirectory,
+  path: string,
   checkpoint: Checkpoint | undefined,
   model: FolderSource,
 ): FolderSource {
   const stage = checkpoint?.state.progress.stage ?? 0;
   if (carry.reference || stage === 0) return model;
-  return diskFolder(directory.checkpointPath(stageName(stage - 1)));
+  return diskFolder(new RunFolder(path).checkpointPath(stageName(stage - 1)));
 }
 
 /** What observers are told first. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setThreads } from "../../ffi/native.ts";
 import { RunFolder } from "../../src/run/directory.ts";
@@ -113,10 +113,17 @@ describe("a run is refused before its folder is made", () => {
       () => [...mixed(), "demonstrations=none.yaml"],
       "there is no file",
     ],
+    ["without its model", () => [...mixed(), "policy.model=acme/none"], "no such model"],
+    [
+      "with more demonstrations than there are",
+      () => [...mixed(), "stages.0.shots=9"],
+      "9 demonstrations are wanted and there are 5",
+    ],
+    ["with a context that fits no question", () => [...mixed(), "rollout.context=64"], "enlarge"],
   ];
   test.each(table)("%s", async (claim, overrides, line) => {
     expect(await refusal(() => run(claim, overrides()))).toContain(line);
-    expect(await Bun.file(path(`${claim}/recipe.yaml`)).exists()).toBe(false);
+    expect(existsSync(path(claim))).toBe(false);
   });
 });
 
