@@ -33,17 +33,19 @@ export function recipeText(recipe: Recipe): string {
   return stringify(recipe, { blockQuote: false });
 }
 
-/** Files that a frozen recipe names are found from any folder. */
+/** Files that a frozen recipe names, its model's folder too, are found from any folder. */
 export function withAbsolutePaths(recipe: Recipe): Recipe {
-  const { demonstrations, data } = recipe;
+  const { demonstrations, data, policy } = recipe;
   const absolute = (sources: readonly SourceRecipe[]): SourceRecipe[] =>
     sources.map((each) => (each.path === ALMANAC ? each : { ...each, path: resolve(each.path) }));
   const isFile =
     demonstrations !== undefined &&
     !Object.hasOwn(embeddedDemonstrations, demonstrations) &&
     existsSync(demonstrations);
+  const isFolder = policy.model !== "nano" && existsSync(policy.model); // else a name in the cache
   return {
     ...recipe,
+    ...(isFolder && { policy: { ...policy, model: resolve(policy.model) } }),
     ...(isFile && { demonstrations: resolve(demonstrations) }),
     data: {
       ...data,

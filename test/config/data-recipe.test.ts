@@ -48,9 +48,13 @@ describe("wrong data are refused with the reason", () => {
   });
 });
 
-test("a recipe about to be frozen finds its files from any folder", () => {
+test("a recipe about to be frozen finds its model and its files from any folder", () => {
   const recipe = load("data.train=[a.jsonl, almanac]", "data.validation=/b.jsonl", url);
-  const { data } = withAbsolutePaths(recipe);
+  const { data, policy } = withAbsolutePaths(recipe);
+  expect(policy.model).toBe("nano");
+  const modelOf = (model: string) =>
+    withAbsolutePaths(load(`policy.model=${model}`)).policy.model;
+  expect([modelOf("src"), modelOf("acme/tiny")]).toEqual([`${process.cwd()}/src`, "acme/tiny"]);
   expect(data.train.map(({ path }) => path)).toEqual([`${process.cwd()}/a.jsonl`, "almanac"]);
   expect(data.validation!.map(({ path }) => path)).toEqual(["/b.jsonl"]);
 });
