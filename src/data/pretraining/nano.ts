@@ -1,7 +1,7 @@
 // What the embedded policy is pretrained with, from a seed: its tokenizer and its rows of tokens.
 
 import type { Tokenizer, TokenizerJson } from "../../model/tokenizer.ts";
-import { END_OF_TEXT, trainTokenizer } from "../../model/bpe.ts";
+import { trainTokenizer } from "../../model/bpe.ts";
 import { NANO_ROW_TOKENS, NANO_VOCABULARY } from "../../model/nano/config.ts";
 import { almanac } from "../almanac.ts";
 import { Random } from "../random.ts";
@@ -16,20 +16,7 @@ export function nanoTokenizer(seed: number): TokenizerJson {
   const random = new Random(seed, "tokenizer text");
   let text = "";
   for (let i = 0; i < TOKENIZER_DOCUMENTS; i++) text += randomDocument(random, names).text;
-  const tokenizer = trainTokenizer(text, NANO_VOCABULARY);
-  return { ...tokenizer, post_processor: beginning(END_OF_TEXT) } as unknown as TokenizerJson;
-}
-
-/** A text begins with the token that parts documents, as every document did in pretraining. */
-function beginning(token: string): object {
-  const start = { SpecialToken: { id: token, type_id: 0 } };
-  const sequence = (id: string, type_id: number): object => ({ Sequence: { id, type_id } });
-  return {
-    type: "TemplateProcessing",
-    single: [start, sequence("A", 0)],
-    pair: [start, sequence("A", 0), sequence("B", 1)],
-    special_tokens: { [token]: { id: token, ids: [0], tokens: [token] } },
-  };
+  return trainTokenizer(text, NANO_VOCABULARY) as unknown as TokenizerJson;
 }
 
 /** Rows without end. No document names an entity of the almanac. */
