@@ -19,7 +19,7 @@ import { ANSWER, questionFile } from "../helpers/question-rows.ts";
 import { type RetrieverServer, serveRetriever } from "../helpers/retriever-server.ts";
 import { writeTinyFamily } from "../helpers/tiny-family.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const MODEL = "acme/Tiny-Qwen2.5";
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
@@ -153,7 +153,8 @@ describe.skipIf(fixture("qwen2_5") === undefined)(name, () => {
     const ids = ours["ids"] as number[];
     const script = join(import.meta.dir, "../golden/check_folder.py");
     const command = [python!, script, path("exported"), ids.join(","), text];
-    const loaded = Bun.spawnSync(command, { stderr: "pipe" });
+    const env = { ...process.env, HF_HUB_OFFLINE: "1", OMP_NUM_THREADS: "1" };
+    const loaded = Bun.spawnSync(command, { env, stderr: "pipe" });
     if (!loaded.success) throw new Error(loaded.stderr.toString());
     const theirs = JSON.parse(loaded.stdout.toString().trim().split("\n").at(-1)!);
     expect(theirs).toMatchObject({ problems: {}, encoded: ids });

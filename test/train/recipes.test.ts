@@ -21,7 +21,7 @@ import { ANSWER, questionFile } from "../helpers/question-rows.ts";
 import { type RetrieverServer, serveRetriever } from "../helpers/retriever-server.ts";
 import { writeTinyFamily } from "../helpers/tiny-family.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const STEPS = 3;
 /** What a policy of a real family writes, more or less: calls and answers, closed or not. */
