@@ -13,7 +13,8 @@ class OptimizerState {
   // grads is shared with the trainer.
   OptimizerState(icrl_policy& policy, const icrl_trainer_config& config, const Weights& grads);
 
-  // Clips, applies, and returns the global norm before clipping. Throws, with nothing changed, when it is not finite.
+  // Clips, applies, starts a new policy version, and returns the global norm before clipping. Throws, with nothing changed,
+  // when that is not finite.
   double step(double learning_rate, double muon_learning_rate, double max_norm);
   int32_t steps() const { return steps_; }
   void set_steps(int32_t steps) { steps_ = steps; }

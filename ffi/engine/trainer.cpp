@@ -94,9 +94,7 @@ int32_t icrl_trainer_step(icrl_trainer* trainer, double learning_rate, double mu
     require(trainer && grad_norm, "a pointer is null");
     require(!trainer->pending, "step was called between logprobs and backward");
     require(trainer->has_gradient, "step was called without a backward");
-    const double norm = trainer->optimizer.step(learning_rate, muon_learning_rate, max_norm);
-    *grad_norm = norm;
-    trainer->policy->version++;
+    *grad_norm = trainer->optimizer.step(learning_rate, muon_learning_rate, max_norm);
     zero(*trainer);
   });
 }
