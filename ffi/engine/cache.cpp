@@ -1,5 +1,6 @@
 // The paged KV cache: one forward of any mixture of prefill and decode, then sampling.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <cmath>
 #include <memory>
@@ -101,6 +102,53 @@ Tensor forward(icrl_cache& cache, const CacheBatch& b) {
   return x;
 }
 
+// Where the rows may be cut so that no row reads a key which a row of another share writes. A node's own new tokens come first
+// among its rows, so a segment is being written when its first row lies in it.
+std::vector<int64_t> cut_rows(const CacheBatch& b, int64_t shares) {
+  const int64_t rows = b.tokens.size(0);
+  const int32_t* position = b.positions.const_data_ptr<int32_t>();
+  std::vector<int64_t> cuts{0};
+  for (int64_t i = 1; i < shares; i++) {
+    int64_t cut = rows * i / shares;
+    for (const AttentionSegment& s : b.segments) {
+      const bool written = position[s.first_row] < s.start_position + s.num_keys;
+      if (written && s.first_row < cut && cut < s.end_row) cut = s.end_row;
+    }
+    if (cut > cuts.back() && cut < rows) cuts.push_back(cut);
+  }
+  cuts.push_back(rows);
+  return cuts;
+}
+
+CacheBatch slice(const CacheBatch& b, int64_t begin, int64_t end) {
+  const auto cut = [&](const Tensor& t) { return t.narrow(0, begin, end - begin); };
+  CacheBatch part{cut(b.tokens), cut(b.positions), cut(b.slots), b.pages, {}, {}, b.max_position};
+  for (AttentionSegment s : b.segments) {
+    if (s.end_row <= begin || s.first_row >= end) continue;
+    s.first_row = static_cast<int32_t>(std::max<int64_t>(s.first_row, begin) - begin);
+    s.end_row = static_cast<int32_t>(std::min<int64_t>(s.end_row, end) - begin);
+    part.segments.push_back(s);
+  }
+  return part;
+}
+
+// A small policy's rows go through all layers on a thread of their own: one fork a step instead of one an operation. A large
+// one's weights would then be read once a thread.
+Tensor forward_in_shares(icrl_cache& cache, const CacheBatch& b) {
+  icrl_policy& p = *cache.policy;
+  const int64_t threads = at::get_num_threads();
+  if (!p.device.is_cpu() || threads == 1 || !p.pack_layers()) return forward(cache, b);
+  const std::vector<int64_t> cuts = cut_rows(b, threads);
+  const int64_t shares = static_cast<int64_t>(cuts.size()) - 1;
+  if (shares == 1) return forward(cache, b);
+  p.rope(b.max_position + 1);  // grown here, read there
+  std::vector<Tensor> parts(shares);
+  at::parallel_for(0, shares, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) parts[i] = forward(cache, slice(b, cuts[i], cuts[i + 1]));
+  });
+  return at::cat(parts);
+}
+
 }  // namespace
 
 int32_t icrl_cache_forward(icrl_cache* cache, int32_t num_tokens, const int32_t* tokens, const int32_t* positions,
@@ -120,7 +168,7 @@ int32_t icrl_cache_forward(icrl_cache* cache, int32_t num_tokens, const int32_t*
     b.positions = to_device(positions, num_tokens, p.device);
     b.slots = to_device(slots, num_tokens, p.device);
     b.pages = to_device(pages, num_pages, p.device);
-    const Tensor x = forward(*cache, b);
+    const Tensor x = forward_in_shares(*cache, b);
     if (num_rows == 0) return;
     require(rows && streams && ids && logprobs && entropies, "a pointer is null");
     for (int32_t i = 0; i < num_rows; i++) require(rows[i] >= 0 && rows[i] < num_tokens, "a row is outside the batch");

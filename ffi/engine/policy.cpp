@@ -117,11 +117,20 @@ constexpr int64_t kPackedElements = int64_t(1) << 20;
 
 at::Tensor icrl_policy::packed(const at::Tensor& weight) {
   if (!device.is_cpu() || weight.numel() > kPackedElements) return {};
-  if (panels_version_ != version) panels_.clear();
-  panels_version_ = version;
-  at::Tensor& panels = panels_[weight.const_data_ptr()];
-  if (!panels.defined()) panels = icrl::pack_linear(weight);
-  return panels;
+  if (panels_version_ != version) {
+    panels_.clear();
+    panels_version_ = version;
+  }
+  const auto known = panels_.find(weight.const_data_ptr());
+  if (known != panels_.end()) return known->second;
+  return panels_[weight.const_data_ptr()] = icrl::pack_linear(weight);
+}
+
+bool icrl_policy::pack_layers() {
+  bool all = true;
+  for (const icrl::LayerWeights& l : weights.layers)
+    for (const at::Tensor& w : {l.qkv, l.o, l.gate_up, l.down}) all = packed(w).defined() && all;
+  return all;
 }
 
 using namespace icrl;

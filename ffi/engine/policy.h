@@ -81,6 +81,8 @@ struct icrl_policy {
   const at::Tensor& rope(int64_t positions);
   // A small weight in the order in which the CPU product reads it, kept until the next version; undefined for the rest.
   at::Tensor packed(const at::Tensor& weight);
+  // Packs all of them now, so that threads may ask for them; false where a layer has a weight that is not small.
+  bool pack_layers();
 
  private:
   std::unordered_map<const void*, at::Tensor> panels_;
