@@ -6,9 +6,9 @@ import { counters, resetPeak } from "../ffi/native.ts";
 import { Policy } from "../ffi/policy.ts";
 import { Trainer } from "../ffi/trainer.ts";
 import { update, type UpdateResult, type WeighedRollout } from "../src/train/update.ts";
-import type { InProcessEngine } from "../src/rollout/in-process.ts";
+import { InProcessEngine } from "../src/rollout/in-process.ts";
 import { numRollouts, rowTokens, type ShapeName, shapeOf, STEP_SHAPE, type StepShape } from "./shapes.ts";
-import { openEngine, pagesFor, type Prompt, randomPrompts, sampleAll } from "./work.ts";
+import { pagesFor, type Prompt, randomPrompts, sampleAll } from "./work.ts";
 
 export interface ThroughputRow {
   readonly policy: ShapeName;
@@ -23,11 +23,6 @@ export interface ThroughputRow {
   readonly generateSeconds: number;
   readonly updateSeconds: number;
   readonly peakBytes: number; // of tensors
-}
-
-export interface ThroughputOptions {
-  readonly device: "cpu" | "cuda";
-  readonly repeats: number;
 }
 
 /** nano at the common shape; the 0.5B shape small enough for a minute on two cores. */
@@ -47,7 +42,7 @@ export async function measureThroughput(
   policy.randomize(0, 0.02);
   using cache = KvCache.open(policy, { numPages: pagesFor(shape, PAGE_TOKENS), pageTokens: PAGE_TOKENS });
   using trainer = Trainer.open(policy, { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 });
-  const engine = openEngine(policy, cache);
+  const engine = new InProcessEngine(policy, cache);
   const prompts = randomPrompts(shape, policy.config.vocab);
   await timeStep(engine, trainer, prompts, shape, 0); // warm-up
   resetPeak();

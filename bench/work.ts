@@ -1,7 +1,5 @@
 // The step shape as real work: prompts of random tokens, sampled by the real engine, trained by the real update.
-import type { KvCache } from "../ffi/cache.ts";
-import type { Policy } from "../ffi/policy.ts";
-import { InProcessEngine } from "../src/rollout/in-process.ts";
+import type { InProcessEngine } from "../src/rollout/in-process.ts";
 import type { SampledTurn } from "../src/rollout/engine.ts";
 import { Role, type Rollout, type Task } from "../src/types.ts";
 import type { StepShape } from "./shapes.ts";
@@ -78,8 +76,4 @@ function asRollout(
     responseText: "",
     policyText: "",
   };
-}
-
-export function openEngine(policy: Policy, cache: KvCache): InProcessEngine {
-  return new InProcessEngine(policy, cache);
 }

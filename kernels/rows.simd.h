@@ -196,7 +196,7 @@ void sample(T* logits, const double* uniforms, double inv_temperature, int32_t* 
     Vec<T> weighted{};
     double total = 0, moment = 0;
     int64_t best = 0;
-    if (!uniforms) while (logits[best] != top) best++;
+    if (!uniforms) while (best + 1 < vocab && logits[best] != top) best++;  // ends with NaN too
     double chosen_z = 0;
     // Blocks of 256 with a sum each, so that the scan for the sampled entry touches one block only.
     constexpr int64_t kBlock = 256;

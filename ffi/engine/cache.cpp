@@ -48,10 +48,6 @@ struct CacheBatch {
   int32_t max_position = 0;
 };
 
-Tensor to_device(const int32_t* data, int64_t n, at::Device device) {
-  return at::from_blob(const_cast<int32_t*>(data), {n}, at::kInt).to(device, /*non_blocking=*/false, /*copy=*/true);
-}
-
 void check_tokens(const icrl_cache& c, CacheBatch& b, int32_t num_tokens, const int32_t* tokens, const int32_t* positions,
                   const int32_t* slots) {
   for (int32_t i = 0; i < num_tokens; i++) {

@@ -5,12 +5,12 @@
 #include <cmath>
 
 namespace icrl {
-namespace {
 
-// Host integers to the device in one copy.
 Tensor to_device(const int32_t* data, int64_t n, at::Device device) {
   return at::from_blob(const_cast<int32_t*>(data), {n}, at::kInt).to(device, /*non_blocking=*/false, /*copy=*/true);
 }
+
+namespace {
 
 void check_segments(int32_t num_tokens, int32_t num_segments, const int32_t* segments) {
   int32_t covered = 0;

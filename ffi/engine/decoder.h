@@ -22,6 +22,9 @@ struct Batch {
   int64_t num_tokens() const { return tokens.size(0); }
   int64_t num_targets() const { return target_rows.size(0); }
 };
+// Host integers to the device in one copy.
+Tensor to_device(const int32_t* data, int64_t n, at::Device device);
+
 Batch make_batch(const icrl_policy& policy, int32_t num_tokens, const int32_t* tokens, const int32_t* positions,
                  int32_t num_segments, const int32_t* segments, int32_t num_targets, const int32_t* target_rows,
                  const int32_t* target_ids);
