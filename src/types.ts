@@ -15,6 +15,8 @@ export interface Task {
 /** A worked example of tool use, shown in the prompt. `toolCall` and `observation` are absent in the turn that answers. */
 export interface DemonstrationTurn {
   readonly think: string;
+  /** Name of the tool that is called; absent: the recipe's first tool. */
+  readonly tool?: string;
   readonly toolCall?: string;
   readonly observation?: string;
 }
@@ -26,7 +28,7 @@ export interface Demonstration {
 }
 
 /** Why a tool call gave no result. */
-export type ToolFailure = "timeout" | "error" | "invalid_call" | "unknown_tool";
+export type ToolFailure = "timeout" | "error" | "invalid_call" | "unknown_tool" | "unavailable";
 /** `text` is what the policy reads, also when the call failed. */
 export type ToolResult =
   | { readonly ok: true; readonly text: string }
@@ -39,12 +41,13 @@ export interface ToolCall {
   readonly attempts: number;
 }
 
-/** One stretch of policy tokens and, when it called a tool, the observation after it. Offsets into `Rollout.tokens`. */
+/** One stretch of policy tokens and, when it called tools, the observation after it. Offsets into `Rollout.tokens`. */
 export interface Turn {
   readonly policyStart: number;
   readonly policyEnd: number;
   readonly observationEnd: number; // = policyEnd without a tool call
-  readonly toolCall?: ToolCall;
+  /** In the order of the text, answered by one observation; several where the tag profile allows it. */
+  readonly toolCalls: readonly ToolCall[];
 }
 
 /**

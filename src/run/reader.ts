@@ -35,7 +35,8 @@ export interface StoredRollout {
   readonly advantage: number | null;
 }
 /** Whose rollouts: a step's or an evaluation's. */
-export type RolloutsOf = { readonly step: number } | { readonly evaluation: number };
+export type RolloutsOf =
+  { readonly step: number } | { readonly evaluation: number };
 
 interface StoredRolloutRow extends RolloutRow {
   readonly id: number;
@@ -66,14 +67,18 @@ export class RunReader {
 
   meta(key: string): string | undefined {
     return this.db
-      .query<{ value: string }, [string]>("SELECT value FROM meta WHERE key = ?")
+      .query<{ value: string }, [string]>(
+        "SELECT value FROM meta WHERE key = ?",
+      )
       .get(key)?.value;
   }
 
   /** The last whole step, 0 before the first. */
   lastStep(): number {
     return this.db
-      .query<{ last: number }, []>("SELECT coalesce(max(step), 0) AS last FROM steps")
+      .query<{ last: number }, []>(
+        "SELECT coalesce(max(step), 0) AS last FROM steps",
+      )
       .get()!.last;
   }
 
@@ -89,7 +94,9 @@ export class RunReader {
 
   evaluations(): StoredEvaluation[] {
     return this.db
-      .query<{ id: number; metrics: string }, []>("SELECT id, metrics FROM evaluations ORDER BY id")
+      .query<{ id: number; metrics: string }, []>(
+        "SELECT id, metrics FROM evaluations ORDER BY id",
+      )
       .all()
       .map(({ id, metrics }) => ({ ...parseFigures<Evaluation>(metrics), id }));
   }
@@ -117,7 +124,8 @@ export class RunReader {
   /** The rollouts of a step or an evaluation, in the order they were written. */
   rollouts(of: RolloutsOf): RolloutSummary[] {
     type Row = Omit<RolloutSummary, "task"> & { task: string };
-    const [column, key] = "step" in of ? ["step", of.step] : ["evaluation", of.evaluation];
+    const [column, key] =
+      "step" in of ? ["step", of.step] : ["evaluation", of.evaluation];
     const sql = `SELECT id, group_id AS groupId, sample, task, finish,
       json_array_length(turns) AS numTurns, length(roles) AS numTokens, reward, advantage
       FROM rollouts WHERE ${column} = ? ORDER BY id`;
@@ -155,25 +163,38 @@ export class RunReader {
   #stored(row: StoredRolloutRow): StoredRollout {
     const { id, step, evaluation, advantage, reward: total } = row;
     const calls = this.db
-      .query<ToolCallRow, [number]>("SELECT * FROM tool_calls WHERE rollout = ?")
+      .query<ToolCallRow, [number]>(
+        "SELECT * FROM tool_calls WHERE rollout = ? ORDER BY turn, call",
+      )
       .all(id);
     const parts = this.db
       .query<{ component: string; value: number }, [number]>(
         "SELECT component, value FROM rewards WHERE rollout = ?",
       )
       .all(id);
-    const components = Object.fromEntries(parts.map(({ component, value }) => [component, value]));
+    const components = Object.fromEntries(
+      parts.map(({ component, value }) => [component, value]),
+    );
     const rollout = rolloutOfRow(row, row.prompt_tokens, calls);
-    return { id, step, evaluation, rollout, reward: { total, components }, advantage };
+    return {
+      id,
+      step,
+      evaluation,
+      rollout,
+      reward: { total, components },
+      advantage,
+    };
   }
 
   #requireVersion(): void {
     const version = this.meta("schema_version");
     if (version === `${SCHEMA_VERSION}`) return;
+    const which = Number(version) < SCHEMA_VERSION ? "an older" : "another";
     throw new UserError(
-      `recorded by another version (schema ${version}, this one reads ${SCHEMA_VERSION})`,
+      `recorded by ${which} version (schema ${version}, this one reads ${SCHEMA_VERSION})`,
       {
         where: this.path,
+        hint: "read it with the version that wrote it, or make the run anew",
       },
     );
   }
@@ -181,5 +202,7 @@ export class RunReader {
 
 /** JSON of figures, where null stands for one that was not finite. */
 function parseFigures<T>(json: string): T {
-  return JSON.parse(json, (_key, value: unknown) => (value === null ? Number.NaN : value)) as T;
+  return JSON.parse(json, (_key, value: unknown) =>
+    value === null ? Number.NaN : value,
+  ) as T;
 }

@@ -3,7 +3,14 @@
 // entropies and versions are constants.
 
 import { Role } from "../types.ts";
-import type { FinishReason, Rollout, Task, ToolCall, ToolFailure, Turn } from "../types.ts";
+import type {
+  FinishReason,
+  Rollout,
+  Task,
+  ToolCall,
+  ToolFailure,
+  Turn,
+} from "../types.ts";
 
 export interface RolloutRow {
   readonly group_id: string;
@@ -21,6 +28,7 @@ export interface RolloutRow {
 }
 export interface ToolCallRow {
   readonly turn: number;
+  readonly call: number; // within the turn
   readonly tool: string;
   readonly input: string;
   readonly ok: number;
@@ -52,7 +60,11 @@ export function rolloutRow(rollout: Rollout): RolloutRow {
     entropies: response(rollout.samplerEntropies_L),
     versions: response(rollout.policyVersions_L),
     turns: JSON.stringify(
-      rollout.turns.map((turn) => [turn.policyStart, turn.policyEnd, turn.observationEnd]),
+      rollout.turns.map((turn) => [
+        turn.policyStart,
+        turn.policyEnd,
+        turn.observationEnd,
+      ]),
     ),
     finish: rollout.finish,
     response_text: rollout.responseText,
@@ -73,11 +85,16 @@ function requirePromptConstants(rollout: Rollout): void {
     policyVersions_L,
     promptTokens,
   } = rollout;
-  const lengths = [roles_L, samplerLogprobs_L, samplerEntropies_L, policyVersions_L].map(
-    (array) => array.length,
-  );
+  const lengths = [
+    roles_L,
+    samplerLogprobs_L,
+    samplerEntropies_L,
+    policyVersions_L,
+  ].map((array) => array.length);
   if (lengths.some((length) => length !== tokens_L.length)) {
-    throw new Error(`rollout ${rollout.groupId}: ${tokens_L.length} tokens, arrays of ${lengths}`);
+    throw new Error(
+      `rollout ${rollout.groupId}: ${tokens_L.length} tokens, arrays of ${lengths}`,
+    );
   }
   if (roles_L.subarray(0, promptTokens).some((role) => role !== Role.prompt)) {
     throw new Error(
@@ -87,18 +104,19 @@ function requirePromptConstants(rollout: Rollout): void {
 }
 
 export function toolCallRows(rollout: Rollout): ToolCallRow[] {
-  return rollout.turns.flatMap((turn, index) =>
-    turn.toolCall ? [toolCallRow(turn.toolCall, index)] : [],
+  return rollout.turns.flatMap(({ toolCalls }, turn) =>
+    toolCalls.map((each, call) => toolCallRow(each, turn, call)),
   );
 }
 
-function toolCallRow(call: ToolCall, turn: number): ToolCallRow {
-  const { tool, input, result, latencyMs, attempts } = call;
+function toolCallRow(of: ToolCall, turn: number, call: number): ToolCallRow {
+  const { tool, input, result, latencyMs, attempts } = of;
   const failure = result.ok
     ? { reason: null, detail: null }
     : { reason: result.reason, detail: result.detail };
   return {
     turn,
+    call,
     tool,
     input,
     ok: Number(result.ok),
@@ -112,7 +130,7 @@ function toolCallRow(call: ToolCall, turn: number): ToolCallRow {
 export function rolloutOfRow(
   row: RolloutRow,
   promptTokens: Uint8Array,
-  calls: readonly ToolCallRow[],
+  calls: readonly ToolCallRow[], // in order
 ): Rollout {
   const prompt = new Int32Array(aligned(promptTokens));
   const numTokens = prompt.length + row.roles.length;
@@ -120,7 +138,11 @@ export function rolloutOfRow(
     groupId: row.group_id,
     sample: row.sample,
     task: JSON.parse(row.task) as Task,
-    tokens_L: joined(new Int32Array(numTokens), prompt, new Int32Array(aligned(row.tokens))),
+    tokens_L: joined(
+      new Int32Array(numTokens),
+      prompt,
+      new Int32Array(aligned(row.tokens)),
+    ),
     roles_L: joined(new Uint8Array(numTokens), prompt.length, row.roles),
     samplerLogprobs_L: joined(
       new Float32Array(numTokens),
@@ -151,7 +173,11 @@ function aligned(blob: Uint8Array): ArrayBuffer {
 }
 
 /** `head` (or that many of the array's own first entries), then `tail`. */
-function joined<T extends Flat>(into: T, head: Int32Array | number, tail: T): T {
+function joined<T extends Flat>(
+  into: T,
+  head: Int32Array | number,
+  tail: T,
+): T {
   if (typeof head !== "number") into.set(head, 0);
   into.set(tail, typeof head === "number" ? head : head.length);
   return into;
@@ -160,9 +186,10 @@ function joined<T extends Flat>(into: T, head: Int32Array | number, tail: T): T 
 function turnsOf(json: string, calls: readonly ToolCallRow[]): Turn[] {
   const offsets = JSON.parse(json) as [number, number, number][];
   return offsets.map(([policyStart, policyEnd, observationEnd], index) => {
-    const call = calls.find(({ turn }) => turn === index);
-    const turn = { policyStart, policyEnd, observationEnd };
-    return call === undefined ? turn : { ...turn, toolCall: toolCallOf(call) };
+    const toolCalls = calls
+      .filter(({ turn }) => turn === index)
+      .map(toolCallOf);
+    return { policyStart, policyEnd, observationEnd, toolCalls };
   });
 }
 
@@ -170,6 +197,11 @@ function toolCallOf(row: ToolCallRow): ToolCall {
   const { tool, input, text, attempts } = row;
   const result = row.ok
     ? { ok: true as const, text }
-    : { ok: false as const, reason: row.reason as ToolFailure, text, detail: row.detail ?? "" };
+    : {
+        ok: false as const,
+        reason: row.reason as ToolFailure,
+        text,
+        detail: row.detail ?? "",
+      };
   return { tool, input, result, latencyMs: row.latency_ms, attempts };
 }

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { UserError } from "../config/errors.ts";
 
 /** Raised when a change here would make an older reader misread a store. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export const SCHEMA = `
 -- One fact a row: schema_version, created_ms, and what the run wrote about itself (seed, versions).
@@ -80,6 +80,7 @@ CREATE TABLE rewards (
 CREATE TABLE tool_calls (
   rollout INTEGER NOT NULL REFERENCES rollouts ON DELETE CASCADE,
   turn INTEGER NOT NULL,             -- index into turns
+  call INTEGER NOT NULL,             -- index into the turn's calls
   tool TEXT NOT NULL,
   input TEXT NOT NULL,
   ok INTEGER NOT NULL,
@@ -88,7 +89,7 @@ CREATE TABLE tool_calls (
   detail TEXT,                       -- for people, null when ok
   latency_ms REAL NOT NULL,
   attempts INTEGER NOT NULL,
-  PRIMARY KEY (rollout, turn)
+  PRIMARY KEY (rollout, turn, call)
 ) WITHOUT ROWID;
 
 -- What else happened, in order.
@@ -104,21 +105,25 @@ CREATE TABLE events (
 
 /** Makes the file, with its schema and nothing in it. */
 export function createDatabase(path: string, nowMs: number): void {
-  if (existsSync(path)) throw new UserError("the store exists already", { where: path });
+  if (existsSync(path))
+    throw new UserError("the store exists already", { where: path });
   const db = new Database(path, { create: true, strict: true });
   db.run("PRAGMA journal_mode = WAL");
   db.transaction(() => {
     db.run(SCHEMA);
-    db.query("INSERT INTO meta VALUES ('schema_version', ?), ('created_ms', ?)").run(
-      `${SCHEMA_VERSION}`,
-      `${nowMs}`,
-    );
+    db.query(
+      "INSERT INTO meta VALUES ('schema_version', ?), ('created_ms', ?)",
+    ).run(`${SCHEMA_VERSION}`, `${nowMs}`);
   })();
   db.close();
 }
 
-export function openDatabase(path: string, { readonly }: { readonly: boolean }): Database {
-  if (!existsSync(path)) throw new UserError("no run is recorded here", { where: path });
+export function openDatabase(
+  path: string,
+  { readonly }: { readonly: boolean },
+): Database {
+  if (!existsSync(path))
+    throw new UserError("no run is recorded here", { where: path });
   const db = new Database(
     path,
     readonly ? { readonly, strict: true } : { readwrite: true, strict: true },
@@ -131,6 +136,8 @@ export function openDatabase(path: string, { readonly }: { readonly: boolean }):
     return db;
   } catch (error) {
     db.close();
-    throw new UserError(`not a store of a run: ${(error as Error).message}`, { where: path });
+    throw new UserError(`not a store of a run: ${(error as Error).message}`, {
+      where: path,
+    });
   }
 }

@@ -132,6 +132,8 @@ function policyText(name: string, reason: ToolFailure, detail: string): string {
       return `Error: ${detail}`;
     case "unknown_tool":
       return `Error: there is no tool named ${name}.`;
+    case "unavailable":
+      return `Error: ${name} is not available now.`;
   }
 }
 

@@ -24,7 +24,12 @@ export function sampleOf(spec: SampleSpec): Sample {
   } = spec;
   const length = 2 + entropies.length;
   const roles_L = new Uint8Array(length).fill(Role.policy, 2);
-  const at = { policyStart: 2, policyEnd: length, observationEnd: length };
+  const at = {
+    policyStart: 2,
+    policyEnd: length,
+    observationEnd: length,
+    toolCalls: [],
+  };
   return {
     rollout: {
       groupId,
@@ -36,7 +41,7 @@ export function sampleOf(spec: SampleSpec): Sample {
       samplerEntropies_L: Float32Array.from([0, 0, ...entropies]),
       policyVersions_L: new Int32Array(length),
       promptTokens: 2,
-      turns: [...calls.map((toolCall) => ({ ...at, toolCall })), at],
+      turns: [...calls.map((call) => ({ ...at, toolCalls: [call] })), at],
       finish: "answer",
       responseText: "",
       policyText: "",
