@@ -5,12 +5,7 @@
 import type { Task } from "../types.ts";
 import type { EngineCounters, RolloutEngine } from "./engine.ts";
 import { countersBetween } from "./engine.ts";
-import {
-  observationWriter,
-  rollOut,
-  type RolloutRecord,
-  type RolloutSettings,
-} from "./rollout.ts";
+import { observationWriter, rollOut, type RolloutRecord, type RolloutSettings } from "./rollout.ts";
 import type { Prompt } from "./template.ts";
 
 export interface GroupRequest {
@@ -54,21 +49,12 @@ export async function rolloutGroups(
   const start = performance.now();
   const inFlight = requests.flatMap((request) =>
     samplesOf(request).map((sample) =>
-      rollOut(
-        engine,
-        { ...request, groupId: request.id, sample },
-        settings,
-        observations,
-      ),
+      rollOut(engine, { ...request, groupId: request.id, sample }, settings, observations),
     ),
   );
   const records = settled(await Promise.allSettled(inFlight));
   const wallMs = performance.now() - start;
-  const metrics = measure(
-    countersBetween(before, engine.counters()),
-    records,
-    wallMs,
-  );
+  const metrics = measure(countersBetween(before, engine.counters()), records, wallMs);
   return { groups: regroup(requests, records), metrics };
 }
 
@@ -78,9 +64,7 @@ const samplesOf = ({ numSamples }: GroupRequest): number[] =>
 function settled<T>(results: readonly PromiseSettledResult<T>[]): T[] {
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
-  return results.flatMap((result) =>
-    result.status === "fulfilled" ? [result.value] : [],
-  );
+  return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 
 function regroup(
@@ -103,7 +87,6 @@ function measure(
     rollout.turns.flatMap(({ toolCalls }) => toolCalls),
   );
   const toolMs = calls.reduce((sum, { latencyMs }) => sum + latencyMs, 0);
-  const meanBatch =
-    counters.steps === 0 ? 0 : counters.decodeTokens / counters.steps;
+  const meanBatch = counters.steps === 0 ? 0 : counters.decodeTokens / counters.steps;
   return { ...counters, meanBatch, wallMs, toolMs, numCalls: calls.length };
 }

@@ -35,30 +35,17 @@ export class RolloutDraft {
     this.addRun(Role.policy, sampled.ids_N, sampled);
     this.numSampled += sampled.ids_N.length;
     const end = this.length;
-    this.turns.push({
-      policyStart,
-      policyEnd: end,
-      observationEnd: end,
-      toolCalls: [],
-    });
+    this.turns.push({ policyStart, policyEnd: end, observationEnd: end, toolCalls: [] });
     this.policyText += text;
     this.responseText += text;
   }
 
   /** The calls that the last turn made, and their observation where that had room. */
-  addCalls(
-    toolCalls: readonly ToolCall[],
-    observation: Observation | undefined,
-  ): void {
+  addCalls(toolCalls: readonly ToolCall[], observation: Observation | undefined): void {
     this.numCalls += toolCalls.length;
-    if (observation !== undefined)
-      this.addRun(Role.observation, observation.tokens);
+    if (observation !== undefined) this.addRun(Role.observation, observation.tokens);
     this.responseText += observation?.text ?? "";
-    this.turns.push({
-      ...this.turns.pop()!,
-      observationEnd: this.length,
-      toolCalls,
-    });
+    this.turns.push({ ...this.turns.pop()!, observationEnd: this.length, toolCalls });
   }
 
   finish(finish: FinishReason): Rollout {
@@ -79,23 +66,11 @@ export class RolloutDraft {
 
   /** The account of a rollout that was over before an engine saw it. */
   promptTranscript(): Transcript {
-    return {
-      tokens_L: this.arrays().tokens_L,
-      sampled_L: new Uint8Array(this.length),
-    };
+    return { tokens_L: this.arrays().tokens_L, sampled_L: new Uint8Array(this.length) };
   }
 
-  private addRun(
-    role: Role,
-    tokens: ArrayLike<number>,
-    sampled?: SampledTurn,
-  ): void {
-    this.runs.push({
-      start: this.length,
-      role,
-      tokens,
-      ...(sampled && { sampled }),
-    });
+  private addRun(role: Role, tokens: ArrayLike<number>, sampled?: SampledTurn): void {
+    this.runs.push({ start: this.length, role, tokens, ...(sampled && { sampled }) });
     this.length += tokens.length;
   }
 
@@ -114,12 +89,6 @@ export class RolloutDraft {
       samplerEntropies_L.set(sampled.entropies_N, start);
       policyVersions_L.fill(sampled.policyVersion, start, end);
     }
-    return {
-      tokens_L,
-      roles_L,
-      samplerLogprobs_L,
-      samplerEntropies_L,
-      policyVersions_L,
-    };
+    return { tokens_L, roles_L, samplerLogprobs_L, samplerEntropies_L, policyVersions_L };
   }
 }

@@ -59,11 +59,7 @@ export async function rollOut(
 ): Promise<RolloutRecord> {
   const room = settings.limits.context - request.prompt.numTokens;
   const draft = new RolloutDraft(request);
-  if (room <= 0)
-    return {
-      rollout: draft.finish("context"),
-      transcript: draft.promptTranscript(),
-    };
+  if (room <= 0) return { rollout: draft.finish("context"), transcript: draft.promptTranscript() };
   const { maxNewTokens, maxCalls, maxObservationTokens } = settings.limits;
   using sequence = engine.open(
     request.prompt.runs,
@@ -76,16 +72,8 @@ export async function rollOut(
 }
 
 /** Throws a UserError when the limit on observations is too small for their tags. */
-export function observationWriter({
-  tokenizer,
-  tags,
-  limits,
-}: RolloutSettings): ObservationWriter {
-  return new ObservationWriter(
-    tokenizer,
-    tags.observation,
-    limits.maxObservationTokens,
-  );
+export function observationWriter({ tokenizer, tags, limits }: RolloutSettings): ObservationWriter {
+  return new ObservationWriter(tokenizer, tags.observation, limits.maxObservationTokens);
 }
 
 type TurnEnd = "end_token" | "tag" | "stop_text" | "limit";
@@ -103,10 +91,7 @@ class Player {
     private readonly observations: ObservationWriter,
   ) {
     const { tags, stopTexts } = settings;
-    this.scanner = new StopScanner([
-      ...tags.stops.map(({ text }) => text),
-      ...stopTexts,
-    ]);
+    this.scanner = new StopScanner([...tags.stops.map(({ text }) => text), ...stopTexts]);
   }
 
   /**
@@ -120,8 +105,7 @@ class Player {
     if (this.end === "stop_text") return "stop_text";
     const parsed = parseTurn(this.settings.tags, text);
     if (parsed.kind === "answer") return "answer";
-    if (this.draft.numCalls === this.settings.limits.maxCalls)
-      return "max_turns";
+    if (this.draft.numCalls === this.settings.limits.maxCalls) return "max_turns";
     const limit = this.reachedLimit();
     if (limit !== undefined) return limit;
     return this.observe(
@@ -172,10 +156,7 @@ class Player {
     return this.draft.length >= limits.context ? "context" : undefined;
   }
 
-  private async call(
-    input: string | undefined,
-    turnText: string,
-  ): Promise<ToolCall> {
+  private async call(input: string | undefined, turnText: string): Promise<ToolCall> {
     const { tool, tags, callPolicy, clock = systemClock } = this.settings;
     if (input !== undefined) return callTool(tool, input, callPolicy, clock);
     const { open, close } = tags.call;
@@ -191,9 +172,7 @@ class Player {
     const stop = findStop(this.settings.tags, turnText)!;
     const endsLine = turnText.includes("\n", stop.end);
     const observation = this.observations.write(call.result.text, !endsLine);
-    const fits =
-      this.draft.length + observation.tokens.length <
-      this.settings.limits.context;
+    const fits = this.draft.length + observation.tokens.length < this.settings.limits.context;
     this.draft.addCalls([call], fits ? observation : undefined);
     if (!fits) return "context";
     this.sequence.append(observation.tokens);

@@ -35,8 +35,7 @@ export interface StoredRollout {
   readonly advantage: number | null;
 }
 /** Whose rollouts: a step's or an evaluation's. */
-export type RolloutsOf =
-  { readonly step: number } | { readonly evaluation: number };
+export type RolloutsOf = { readonly step: number } | { readonly evaluation: number };
 
 interface StoredRolloutRow extends RolloutRow {
   readonly id: number;
@@ -67,18 +66,14 @@ export class RunReader {
 
   meta(key: string): string | undefined {
     return this.db
-      .query<{ value: string }, [string]>(
-        "SELECT value FROM meta WHERE key = ?",
-      )
+      .query<{ value: string }, [string]>("SELECT value FROM meta WHERE key = ?")
       .get(key)?.value;
   }
 
   /** The last whole step, 0 before the first. */
   lastStep(): number {
     return this.db
-      .query<{ last: number }, []>(
-        "SELECT coalesce(max(step), 0) AS last FROM steps",
-      )
+      .query<{ last: number }, []>("SELECT coalesce(max(step), 0) AS last FROM steps")
       .get()!.last;
   }
 
@@ -94,9 +89,7 @@ export class RunReader {
 
   evaluations(): StoredEvaluation[] {
     return this.db
-      .query<{ id: number; metrics: string }, []>(
-        "SELECT id, metrics FROM evaluations ORDER BY id",
-      )
+      .query<{ id: number; metrics: string }, []>("SELECT id, metrics FROM evaluations ORDER BY id")
       .all()
       .map(({ id, metrics }) => ({ ...parseFigures<Evaluation>(metrics), id }));
   }
@@ -124,8 +117,7 @@ export class RunReader {
   /** The rollouts of a step or an evaluation, in the order they were written. */
   rollouts(of: RolloutsOf): RolloutSummary[] {
     type Row = Omit<RolloutSummary, "task"> & { task: string };
-    const [column, key] =
-      "step" in of ? ["step", of.step] : ["evaluation", of.evaluation];
+    const [column, key] = "step" in of ? ["step", of.step] : ["evaluation", of.evaluation];
     const sql = `SELECT id, group_id AS groupId, sample, task, finish,
       json_array_length(turns) AS numTurns, length(roles) AS numTokens, reward, advantage
       FROM rollouts WHERE ${column} = ? ORDER BY id`;
@@ -172,18 +164,9 @@ export class RunReader {
         "SELECT component, value FROM rewards WHERE rollout = ?",
       )
       .all(id);
-    const components = Object.fromEntries(
-      parts.map(({ component, value }) => [component, value]),
-    );
+    const components = Object.fromEntries(parts.map(({ component, value }) => [component, value]));
     const rollout = rolloutOfRow(row, row.prompt_tokens, calls);
-    return {
-      id,
-      step,
-      evaluation,
-      rollout,
-      reward: { total, components },
-      advantage,
-    };
+    return { id, step, evaluation, rollout, reward: { total, components }, advantage };
   }
 
   #requireVersion(): void {
@@ -192,17 +175,12 @@ export class RunReader {
     const which = Number(version) < SCHEMA_VERSION ? "an older" : "another";
     throw new UserError(
       `recorded by ${which} version (schema ${version}, this one reads ${SCHEMA_VERSION})`,
-      {
-        where: this.path,
-        hint: "read it with the version that wrote it, or make the run anew",
-      },
+      { where: this.path, hint: "read it with the version that wrote it, or make the run anew" },
     );
   }
 }
 
 /** JSON of figures, where null stands for one that was not finite. */
 function parseFigures<T>(json: string): T {
-  return JSON.parse(json, (_key, value: unknown) =>
-    value === null ? Number.NaN : value,
-  ) as T;
+  return JSON.parse(json, (_key, value: unknown) => (value === null ? Number.NaN : value)) as T;
 }

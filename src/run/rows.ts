@@ -3,14 +3,7 @@
 // entropies and versions are constants.
 
 import { Role } from "../types.ts";
-import type {
-  FinishReason,
-  Rollout,
-  Task,
-  ToolCall,
-  ToolFailure,
-  Turn,
-} from "../types.ts";
+import type { FinishReason, Rollout, Task, ToolCall, ToolFailure, Turn } from "../types.ts";
 
 export interface RolloutRow {
   readonly group_id: string;
@@ -60,11 +53,7 @@ export function rolloutRow(rollout: Rollout): RolloutRow {
     entropies: response(rollout.samplerEntropies_L),
     versions: response(rollout.policyVersions_L),
     turns: JSON.stringify(
-      rollout.turns.map((turn) => [
-        turn.policyStart,
-        turn.policyEnd,
-        turn.observationEnd,
-      ]),
+      rollout.turns.map((turn) => [turn.policyStart, turn.policyEnd, turn.observationEnd]),
     ),
     finish: rollout.finish,
     response_text: rollout.responseText,
@@ -85,16 +74,11 @@ function requirePromptConstants(rollout: Rollout): void {
     policyVersions_L,
     promptTokens,
   } = rollout;
-  const lengths = [
-    roles_L,
-    samplerLogprobs_L,
-    samplerEntropies_L,
-    policyVersions_L,
-  ].map((array) => array.length);
+  const lengths = [roles_L, samplerLogprobs_L, samplerEntropies_L, policyVersions_L].map(
+    (array) => array.length,
+  );
   if (lengths.some((length) => length !== tokens_L.length)) {
-    throw new Error(
-      `rollout ${rollout.groupId}: ${tokens_L.length} tokens, arrays of ${lengths}`,
-    );
+    throw new Error(`rollout ${rollout.groupId}: ${tokens_L.length} tokens, arrays of ${lengths}`);
   }
   if (roles_L.subarray(0, promptTokens).some((role) => role !== Role.prompt)) {
     throw new Error(
@@ -138,11 +122,7 @@ export function rolloutOfRow(
     groupId: row.group_id,
     sample: row.sample,
     task: JSON.parse(row.task) as Task,
-    tokens_L: joined(
-      new Int32Array(numTokens),
-      prompt,
-      new Int32Array(aligned(row.tokens)),
-    ),
+    tokens_L: joined(new Int32Array(numTokens), prompt, new Int32Array(aligned(row.tokens))),
     roles_L: joined(new Uint8Array(numTokens), prompt.length, row.roles),
     samplerLogprobs_L: joined(
       new Float32Array(numTokens),
@@ -173,11 +153,7 @@ function aligned(blob: Uint8Array): ArrayBuffer {
 }
 
 /** `head` (or that many of the array's own first entries), then `tail`. */
-function joined<T extends Flat>(
-  into: T,
-  head: Int32Array | number,
-  tail: T,
-): T {
+function joined<T extends Flat>(into: T, head: Int32Array | number, tail: T): T {
   if (typeof head !== "number") into.set(head, 0);
   into.set(tail, typeof head === "number" ? head : head.length);
   return into;
@@ -186,9 +162,7 @@ function joined<T extends Flat>(
 function turnsOf(json: string, calls: readonly ToolCallRow[]): Turn[] {
   const offsets = JSON.parse(json) as [number, number, number][];
   return offsets.map(([policyStart, policyEnd, observationEnd], index) => {
-    const toolCalls = calls
-      .filter(({ turn }) => turn === index)
-      .map(toolCallOf);
+    const toolCalls = calls.filter(({ turn }) => turn === index).map(toolCallOf);
     return { policyStart, policyEnd, observationEnd, toolCalls };
   });
 }
@@ -197,11 +171,6 @@ function toolCallOf(row: ToolCallRow): ToolCall {
   const { tool, input, text, attempts } = row;
   const result = row.ok
     ? { ok: true as const, text }
-    : {
-        ok: false as const,
-        reason: row.reason as ToolFailure,
-        text,
-        detail: row.detail ?? "",
-      };
+    : { ok: false as const, reason: row.reason as ToolFailure, text, detail: row.detail ?? "" };
   return { tool, input, result, latencyMs: row.latency_ms, attempts };
 }

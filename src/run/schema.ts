@@ -105,25 +105,21 @@ CREATE TABLE events (
 
 /** Makes the file, with its schema and nothing in it. */
 export function createDatabase(path: string, nowMs: number): void {
-  if (existsSync(path))
-    throw new UserError("the store exists already", { where: path });
+  if (existsSync(path)) throw new UserError("the store exists already", { where: path });
   const db = new Database(path, { create: true, strict: true });
   db.run("PRAGMA journal_mode = WAL");
   db.transaction(() => {
     db.run(SCHEMA);
-    db.query(
-      "INSERT INTO meta VALUES ('schema_version', ?), ('created_ms', ?)",
-    ).run(`${SCHEMA_VERSION}`, `${nowMs}`);
+    db.query("INSERT INTO meta VALUES ('schema_version', ?), ('created_ms', ?)").run(
+      `${SCHEMA_VERSION}`,
+      `${nowMs}`,
+    );
   })();
   db.close();
 }
 
-export function openDatabase(
-  path: string,
-  { readonly }: { readonly: boolean },
-): Database {
-  if (!existsSync(path))
-    throw new UserError("no run is recorded here", { where: path });
+export function openDatabase(path: string, { readonly }: { readonly: boolean }): Database {
+  if (!existsSync(path)) throw new UserError("no run is recorded here", { where: path });
   const db = new Database(
     path,
     readonly ? { readonly, strict: true } : { readwrite: true, strict: true },
@@ -136,8 +132,6 @@ export function openDatabase(
     return db;
   } catch (error) {
     db.close();
-    throw new UserError(`not a store of a run: ${(error as Error).message}`, {
-      where: path,
-    });
+    throw new UserError(`not a store of a run: ${(error as Error).message}`, { where: path });
   }
 }

@@ -45,30 +45,20 @@ export class RunStore extends RunReader {
     this.db.transaction(() => {
       this.db
         .query("INSERT INTO steps VALUES (?, ?, ?, ?, ?)")
-        .run(
-          metrics.step,
-          metrics.stage,
-          metrics.shots,
-          this.#now(),
-          JSON.stringify(metrics),
-        );
+        .run(metrics.step, metrics.stage, metrics.shots, this.#now(), JSON.stringify(metrics));
       for (const { sample, advantage } of samples)
         this.#writeSample(sample, { step: metrics.step }, advantage);
     })();
   }
 
-  writeEvaluation(
-    evaluation: Evaluation,
-    samples: Iterable<Sample>,
-  ): StoredEvaluation {
+  writeEvaluation(evaluation: Evaluation, samples: Iterable<Sample>): StoredEvaluation {
     return this.db.transaction(() => {
       const { stage, step, shots } = evaluation;
       const id = this.#insert(
         "INSERT INTO evaluations (stage, step, shots, at_ms, metrics) VALUES (?, ?, ?, ?, ?)",
         [stage, step, shots, this.#now(), JSON.stringify(evaluation)],
       );
-      for (const sample of samples)
-        this.#writeSample(sample, { evaluation: id }, null);
+      for (const sample of samples) this.#writeSample(sample, { evaluation: id }, null);
       return { ...evaluation, id };
     })();
   }
@@ -76,17 +66,13 @@ export class RunStore extends RunReader {
   writeEvent(event: RunEvent): void {
     const data = event.data === undefined ? null : JSON.stringify(event.data);
     this.db
-      .query(
-        "INSERT INTO events (at_ms, step, kind, text, data) VALUES (?, ?, ?, ?, ?)",
-      )
+      .query("INSERT INTO events (at_ms, step, kind, text, data) VALUES (?, ?, ?, ?, ?)")
       .run(this.#now(), event.step, event.kind, event.text, data);
   }
 
   setMeta(key: string, value: string): void {
     this.db
-      .query(
-        "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-      )
+      .query("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
       .run(key, value);
   }
 
@@ -97,9 +83,7 @@ export class RunStore extends RunReader {
   discardAfter(step: number): number {
     return this.db.transaction(() => {
       this.db.query("DELETE FROM evaluations WHERE step > ?").run(step);
-      return this.db
-        .query("DELETE FROM steps WHERE step > ? RETURNING step")
-        .all(step).length;
+      return this.db.query("DELETE FROM steps WHERE step > ? RETURNING step").all(step).length;
     })();
   }
 
@@ -108,14 +92,9 @@ export class RunStore extends RunReader {
     return Number(this.db.query(sql).run(...values).lastInsertRowid);
   }
 
-  #writeSample(
-    { rollout, reward }: Sample,
-    of: RolloutsOf,
-    advantage: number | null,
-  ): void {
+  #writeSample({ rollout, reward }: Sample, of: RolloutsOf, advantage: number | null): void {
     const row = rolloutRow(rollout);
-    const [step, evaluation] =
-      "step" in of ? [of.step, null] : [null, of.evaluation];
+    const [step, evaluation] = "step" in of ? [of.step, null] : [null, of.evaluation];
     const values: SQLQueryBindings[] = [
       step,
       evaluation,
@@ -124,21 +103,8 @@ export class RunStore extends RunReader {
       row.task,
       this.#promptId(rollout),
     ];
-    values.push(
-      row.tokens,
-      row.roles,
-      row.logprobs,
-      row.entropies,
-      row.versions,
-    );
-    values.push(
-      row.turns,
-      row.finish,
-      reward.total,
-      advantage,
-      row.response_text,
-      row.policy_text,
-    );
+    values.push(row.tokens, row.roles, row.logprobs, row.entropies, row.versions);
+    values.push(row.turns, row.finish, reward.total, advantage, row.response_text, row.policy_text);
     const id = this.#insert(
       `INSERT INTO rollouts VALUES (NULL${", ?".repeat(values.length)})`,
       values,
@@ -146,35 +112,10 @@ export class RunStore extends RunReader {
     const insertReward = this.db.query("INSERT INTO rewards VALUES (?, ?, ?)");
     for (const [component, value] of Object.entries(reward.components))
       insertReward.run(id, component, value);
-    const insertCall = this.db.query(
-      `INSERT INTO tool_calls VALUES (?${", ?".repeat(10)})`,
-    );
+    const insertCall = this.db.query(`INSERT INTO tool_calls VALUES (?${", ?".repeat(10)})`);
     for (const row of toolCallRows(rollout)) {
-      const {
-        turn,
-        call,
-        tool,
-        input,
-        ok,
-        reason,
-        text,
-        detail,
-        latency_ms: ms,
-        attempts,
-      } = row;
-      insertCall.run(
-        id,
-        turn,
-        call,
-        tool,
-        input,
-        ok,
-        reason,
-        text,
-        detail,
-        ms,
-        attempts,
-      );
+      const { turn, call, tool, input, ok, reason, text, detail, latency_ms: ms, attempts } = row;
+      insertCall.run(id, turn, call, tool, input, ok, reason, text, detail, ms, attempts);
     }
   }
 
@@ -182,16 +123,11 @@ export class RunStore extends RunReader {
     const tokens = bytesOf(rollout.tokens_L.subarray(0, rollout.promptTokens));
     const sha256 = new Bun.CryptoHasher("sha256").update(tokens).digest();
     const known = this.db
-      .query<{ id: number }, [Uint8Array]>(
-        "SELECT id FROM prompts WHERE sha256 = ?",
-      )
+      .query<{ id: number }, [Uint8Array]>("SELECT id FROM prompts WHERE sha256 = ?")
       .get(sha256);
     return (
       known?.id ??
-      this.#insert("INSERT INTO prompts (sha256, tokens) VALUES (?, ?)", [
-        sha256,
-        tokens,
-      ])
+      this.#insert("INSERT INTO prompts (sha256, tokens) VALUES (?, ?)", [sha256, tokens])
     );
   }
 }

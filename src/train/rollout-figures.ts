@@ -25,9 +25,7 @@ export function rolloutFigures(samples: readonly Sample[]): RolloutFigures {
   const rollouts = samples.map(({ rollout }) => rollout);
   const rewards = samples.map(({ reward }) => reward.total);
   const components = meanComponents(samples);
-  const calls = rollouts.map(({ turns }) =>
-    turns.flatMap(({ toolCalls }) => toolCalls),
-  );
+  const calls = rollouts.map(({ turns }) => turns.flatMap(({ toolCalls }) => toolCalls));
   const policyTokens = rollouts.map((rollout) => countPolicyTokens(rollout));
   const reward = mean(rewards);
   return {
@@ -38,14 +36,10 @@ export function rolloutFigures(samples: readonly Sample[]): RolloutFigures {
     validFormat: components.valid_format ?? 0,
     toolCalls: mean(calls.map((each) => each.length)),
     toolFailures: calls.flat().filter(({ result }) => !result.ok).length,
-    finishReasons: Object.fromEntries(
-      countBy(rollouts, ({ finish }) => finish),
-    ),
+    finishReasons: Object.fromEntries(countBy(rollouts, ({ finish }) => finish)),
     finishTurns: turnHistogram(rollouts),
     promptTokens: meanMax(rollouts.map((rollout) => rollout.promptTokens)),
-    responseTokens: meanMax(
-      rollouts.map((each) => each.tokens_L.length - each.promptTokens),
-    ),
+    responseTokens: meanMax(rollouts.map((each) => each.tokens_L.length - each.promptTokens)),
     policyTokens: meanMax(policyTokens),
     entropy: ratio(sum(rollouts.map(sumEntropies)), sum(policyTokens)),
   };
@@ -56,11 +50,8 @@ export function rolloutFigures(samples: readonly Sample[]): RolloutFigures {
  * say it.
  */
 export function emByHops(samples: readonly Sample[]): Record<string, number> {
-  const hops = ({ rollout }: Sample): string =>
-    String(rollout.task.meta.hops ?? "");
-  const kinds = [...new Set(samples.map(hops))]
-    .filter((kind) => kind !== "")
-    .toSorted();
+  const hops = ({ rollout }: Sample): string => String(rollout.task.meta.hops ?? "");
+  const kinds = [...new Set(samples.map(hops))].filter((kind) => kind !== "").toSorted();
   return Object.fromEntries(
     kinds.map((kind) => {
       const own = samples.filter((sample) => hops(sample) === kind);
@@ -76,10 +67,7 @@ export function countPolicyTokens({ roles_L }: Rollout): number {
 }
 
 export function meanMax(values: readonly number[]): MeanMax {
-  return {
-    mean: mean(values),
-    max: values.reduce((most, value) => Math.max(most, value), 0),
-  };
+  return { mean: mean(values), max: values.reduce((most, value) => Math.max(most, value), 0) };
 }
 
 export function mean(values: readonly number[]): number {
@@ -92,14 +80,9 @@ export function ratio(value: number, by: number): number {
 }
 
 function meanComponents(samples: readonly Sample[]): Record<string, number> {
-  const names = [
-    ...new Set(samples.flatMap(({ reward }) => Object.keys(reward.components))),
-  ];
+  const names = [...new Set(samples.flatMap(({ reward }) => Object.keys(reward.components)))];
   return Object.fromEntries(
-    names.map((name) => [
-      name,
-      mean(samples.map(({ reward }) => reward.components[name] ?? 0)),
-    ]),
+    names.map((name) => [name, mean(samples.map(({ reward }) => reward.components[name] ?? 0))]),
   );
 }
 
@@ -109,13 +92,9 @@ function turnHistogram(rollouts: readonly Rollout[]): number[] {
   return Array.from({ length: most }, (_, index) => counts.get(index + 1) ?? 0);
 }
 
-function countBy<K>(
-  rollouts: readonly Rollout[],
-  key: (rollout: Rollout) => K,
-): Map<K, number> {
+function countBy<K>(rollouts: readonly Rollout[], key: (rollout: Rollout) => K): Map<K, number> {
   const counts = new Map<K, number>();
-  for (const rollout of rollouts)
-    counts.set(key(rollout), (counts.get(key(rollout)) ?? 0) + 1);
+  for (const rollout of rollouts) counts.set(key(rollout), (counts.get(key(rollout)) ?? 0) + 1);
   return counts;
 }
 

@@ -17,10 +17,7 @@ const native = {
 };
 const phase = { tokens: 1000, seconds: 0.5, tokensPerSecond: 2000 };
 
-export function stepMetrics(
-  step: number,
-  changes: Partial<StepMetrics> = {},
-): StepMetrics {
+export function stepMetrics(step: number, changes: Partial<StepMetrics> = {}): StepMetrics {
   return {
     step,
     stage: "stage1",
@@ -86,24 +83,14 @@ export interface SampleShape {
  * A rollout with one turn a call and a last turn that answers; each turn samples 5 tokens, each
  * observation has 3.
  */
-export function sample(
-  groupId: string,
-  index: number,
-  shape: SampleShape = {},
-): Sample {
+export function sample(groupId: string, index: number, shape: SampleShape = {}): Sample {
   const { promptTokens = 7, calls = [] } = shape;
   const turns = turnsOf(promptTokens, calls);
   const numTokens = turns.at(-1)!.observationEnd;
-  const roles_L = new Uint8Array(numTokens).fill(
-    Role.observation,
-    promptTokens,
-  );
-  for (const turn of turns)
-    roles_L.fill(Role.policy, turn.policyStart, turn.policyEnd);
-  const onPolicy =
-    (value: (i: number) => number, otherwise: number) =>
-    (_: unknown, i: number) =>
-      roles_L[i] === Role.policy ? value(i) : otherwise;
+  const roles_L = new Uint8Array(numTokens).fill(Role.observation, promptTokens);
+  for (const turn of turns) roles_L.fill(Role.policy, turn.policyStart, turn.policyEnd);
+  const onPolicy = (value: (i: number) => number, otherwise: number) => (_: unknown, i: number) =>
+    roles_L[i] === Role.policy ? value(i) : otherwise;
   const rollout: Rollout = {
     groupId,
     sample: index,
@@ -137,17 +124,11 @@ export function sample(
   };
   return {
     rollout,
-    reward: {
-      total: 0.8 + index / 100,
-      components: { em: 1, format: index / 20 },
-    },
+    reward: { total: 0.8 + index / 100, components: { em: 1, format: index / 20 } },
   };
 }
 
-function turnsOf(
-  promptTokens: number,
-  calls: NonNullable<SampleShape["calls"]>,
-): Turn[] {
+function turnsOf(promptTokens: number, calls: NonNullable<SampleShape["calls"]>): Turn[] {
   const starts = calls.map((each, i) => ({
     toolCalls: [each].flat(),
     policyStart: promptTokens + i * 8,
@@ -160,12 +141,7 @@ function turnsOf(
       observationEnd: p + 8,
       toolCalls,
     })),
-    {
-      policyStart: last,
-      policyEnd: last + 5,
-      observationEnd: last + 5,
-      toolCalls: [],
-    },
+    { policyStart: last, policyEnd: last + 5, observationEnd: last + 5, toolCalls: [] },
   ];
 }
 
@@ -179,12 +155,7 @@ export const goodCall: ToolCall = {
 export const lateCall: ToolCall = {
   tool: "search",
   input: "x",
-  result: {
-    ok: false,
-    reason: "timeout",
-    text: "no result",
-    detail: "1000 ms passed",
-  },
+  result: { ok: false, reason: "timeout", text: "no result", detail: "1000 ms passed" },
   latencyMs: 1000,
   attempts: 2,
 };

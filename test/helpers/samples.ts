@@ -24,12 +24,7 @@ export function sampleOf(spec: SampleSpec): Sample {
   } = spec;
   const length = 2 + entropies.length;
   const roles_L = new Uint8Array(length).fill(Role.policy, 2);
-  const at = {
-    policyStart: 2,
-    policyEnd: length,
-    observationEnd: length,
-    toolCalls: [],
-  };
+  const at = { policyStart: 2, policyEnd: length, observationEnd: length, toolCalls: [] };
   return {
     rollout: {
       groupId,

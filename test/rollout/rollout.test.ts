@@ -17,14 +17,9 @@ interface Case {
 }
 
 async function play({ script, change = {} }: Case): Promise<Rollout> {
-  const ids =
-    typeof script === "string" ? byteTokenizer.encode(script) : script;
+  const ids = typeof script === "string" ? byteTokenizer.encode(script) : script;
   const engine = new ScriptedEngine(() => ids);
-  const { rollout, transcript } = await rollOut(
-    engine,
-    request(),
-    settings(change),
-  );
+  const { rollout, transcript } = await rollOut(engine, request(), settings(change));
   expect(engine.openSequences.size).toBe(0);
   expect(rollout.tokens_L).toEqual(transcript.tokens_L);
   expect(policyMask(rollout)).toEqual(transcript.sampled_L);
@@ -40,22 +35,15 @@ const call = "<search> Osk </search>";
 const answer = "<answer> Osk </answer>";
 
 test("a rollout of two turns keeps what was sampled and what was read, by role", async () => {
-  const rollout = await play({
-    script: `<think> hm </think>\n${call}${answer} never read`,
-  });
+  const rollout = await play({ script: `<think> hm </think>\n${call}${answer} never read` });
   expect(rollout.finish).toBe("answer");
   expect(rollout.policyText).toBe(`<think> hm </think>\n${call}${answer}`);
   const observation = "\n<information> found Osk </information>\n";
-  expect(rollout.responseText).toBe(
-    `<think> hm </think>\n${call}${observation}${answer}`,
-  );
+  expect(rollout.responseText).toBe(`<think> hm </think>\n${call}${observation}${answer}`);
   expect(textOf(rollout, Role.prompt)).toBe("Use search.\nWhere?\n");
   expect(textOf(rollout, Role.policy)).toBe(rollout.policyText);
   expect(textOf(rollout, Role.observation)).toBe(observation);
-  expect(rollout.turns.map(({ toolCalls }) => toolCalls[0]?.input)).toEqual([
-    "Osk",
-    undefined,
-  ]);
+  expect(rollout.turns.map(({ toolCalls }) => toolCalls[0]?.input)).toEqual(["Osk", undefined]);
 });
 
 test("turns cover the rollout, and only policy tokens carry logprobs and a version", async () => {
@@ -73,9 +61,7 @@ test("turns cover the rollout, and only policy tokens carry logprobs and a versi
 });
 
 test("an end token that was sampled stays, is the policy's, and is no text", async () => {
-  const rollout = await play({
-    script: [...byteTokenizer.encode("so"), EOS, 65],
-  });
+  const rollout = await play({ script: [...byteTokenizer.encode("so"), EOS, 65] });
   expect(rollout.finish).toBe("eos");
   expect(rollout.tokens_L.at(-1)).toBe(EOS);
   expect(rollout.roles_L.at(-1)).toBe(Role.policy);
@@ -84,20 +70,13 @@ test("an end token that was sampled stays, is the policy's, and is no text", asy
 
 test.each([
   ["the answer is closed first", `${answer}${call}`, "answer"],
-  [
-    "an answer is closed inside a call",
-    `<search> ${answer} </search>`,
-    "answer",
-  ],
-] as const)(
-  "the first closing tag in the text wins: %s",
-  async (_, script, finish) => {
-    const rollout = await play({ script });
-    expect(rollout.finish).toBe(finish);
-    expect(rollout.turns).toHaveLength(1);
-    expect(rollout.turns[0]!.toolCalls).toEqual([]);
-  },
-);
+  ["an answer is closed inside a call", `<search> ${answer} </search>`, "answer"],
+] as const)("the first closing tag in the text wins: %s", async (_, script, finish) => {
+  const rollout = await play({ script });
+  expect(rollout.finish).toBe(finish);
+  expect(rollout.turns).toHaveLength(1);
+  expect(rollout.turns[0]!.toolCalls).toEqual([]);
+});
 
 test("a call closed before the answer is made", async () => {
   const rollout = await play({ script: `<answer> ${call} </answer>` });
@@ -107,39 +86,23 @@ test("a call closed before the answer is made", async () => {
 
 test("a closing tag is found however tokens cut it, whatever its case", async () => {
   const bytes = [..."<search> Osk </SEARCH>"].map((char) => char.charCodeAt(0));
-  const rollout = await play({
-    script: [...bytes, ...byteTokenizer.encode(answer)],
-  });
+  const rollout = await play({ script: [...bytes, ...byteTokenizer.encode(answer)] });
   expect(rollout.turns[0]!.toolCalls[0]?.input).toBe("Osk");
 });
 
 test.each([
   ["no line end gets one", "<search> Osk </search>", "\n<information>"],
-  [
-    "a line end in the tag's last token is enough",
-    "<search> Osk </search",
-    "<information>",
-  ],
+  ["a line end in the tag's last token is enough", "<search> Osk </search", "<information>"],
 ])("after a call, %s", async (_, start, expected) => {
   const glued = byteTokenizer.encode(">\n");
-  const script = [
-    ...byteTokenizer.encode(start),
-    ...(start.endsWith(">") ? [] : glued),
-  ];
-  const rollout = await play({
-    script: [...script, ...byteTokenizer.encode(answer)],
-  });
+  const script = [...byteTokenizer.encode(start), ...(start.endsWith(">") ? [] : glued)];
+  const rollout = await play({ script: [...script, ...byteTokenizer.encode(answer)] });
   expect(textOf(rollout, Role.observation).startsWith(expected)).toBe(true);
 });
 
 test("a tag before a blank line in one token counts as the tag", async () => {
-  const script = [
-    ...byteTokenizer.encode("<search> a </search"),
-    ...byteTokenizer.encode(">\n\n"),
-  ];
-  const rollout = await play({
-    script: [...script, ...byteTokenizer.encode(answer)],
-  });
+  const script = [...byteTokenizer.encode("<search> a </search"), ...byteTokenizer.encode(">\n\n")];
+  const rollout = await play({ script: [...script, ...byteTokenizer.encode(answer)] });
   expect(rollout.finish).toBe("answer");
   expect(rollout.turns).toHaveLength(2);
 });
@@ -176,9 +139,7 @@ test("a long observation is cut inside its tags, which are closed", async () => 
   const { policyEnd, observationEnd } = rollout.turns[0]!;
   expect(observationEnd - policyEnd).toBeLessThanOrEqual(41);
   expect(observationEnd - policyEnd).toBeGreaterThan(41 - 3); // a character has two tokens
-  expect(textOf(rollout, Role.observation)).toMatch(
-    /^\n<information> ä+ <\/information>\n$/,
-  );
+  expect(textOf(rollout, Role.observation)).toMatch(/^\n<information> ä+ <\/information>\n$/);
 });
 
 test("an end token written by a tool stays text", async () => {
@@ -190,9 +151,7 @@ test("an end token written by a tool stays text", async () => {
 
 const promptTokens = request().prompt.numTokens;
 const callTokens = byteTokenizer.encode(call).length;
-const observationTokens = byteTokenizer.encode(
-  "\n<information> found Osk </information>\n",
-).length;
+const observationTokens = byteTokenizer.encode("\n<information> found Osk </information>\n").length;
 
 const limitCases: readonly (readonly [string, FinishReason, Case, number])[] = [
   ["a call past the limit", "max_turns", { script: call.repeat(3) }, 3],
@@ -206,28 +165,19 @@ const limitCases: readonly (readonly [string, FinishReason, Case, number])[] = [
   [
     "sampled tokens of all turns",
     "max_new_tokens",
-    {
-      script: call + filler,
-      change: { limits: { ...limits, maxNewTokens: 60 } },
-    },
+    { script: call + filler, change: { limits: { ...limits, maxNewTokens: 60 } } },
     2,
   ],
   [
     "a call with the last token that is allowed",
     "max_new_tokens",
-    {
-      script: call,
-      change: { limits: { ...limits, maxNewTokens: callTokens } },
-    },
+    { script: call, change: { limits: { ...limits, maxNewTokens: callTokens } } },
     1,
   ],
   [
     "the context while sampling",
     "context",
-    {
-      script: filler,
-      change: { limits: { ...limits, context: promptTokens + 50 } },
-    },
+    { script: filler, change: { limits: { ...limits, context: promptTokens + 50 } } },
     1,
   ],
   [
@@ -235,12 +185,7 @@ const limitCases: readonly (readonly [string, FinishReason, Case, number])[] = [
     "context",
     {
       script: call,
-      change: {
-        limits: {
-          ...limits,
-          context: promptTokens + callTokens + observationTokens,
-        },
-      },
+      change: { limits: { ...limits, context: promptTokens + callTokens + observationTokens } },
     },
     1,
   ],
@@ -259,18 +204,13 @@ test.each(limitCases)(
     expect(rollout.turns).toHaveLength(turns);
     const max = { ...limits, ...given.change?.limits };
     expect(rollout.tokens_L.length).toBeLessThanOrEqual(max.context);
-    expect([...policyMask(rollout)].filter(Boolean).length).toBeLessThanOrEqual(
-      max.maxNewTokens,
-    );
+    expect([...policyMask(rollout)].filter(Boolean).length).toBeLessThanOrEqual(max.maxNewTokens);
   },
 );
 
 test("an observation that just leaves room for one token is kept", async () => {
   const context = promptTokens + callTokens + observationTokens + 1;
-  const rollout = await play({
-    script: call + filler,
-    change: { limits: { ...limits, context } },
-  });
+  const rollout = await play({ script: call + filler, change: { limits: { ...limits, context } } });
   expect(rollout.finish).toBe("context");
   expect(rollout.tokens_L.length).toBe(context);
 });
@@ -303,16 +243,12 @@ test("groups come back in order, with all samples, whatever finishes first", asy
   }));
   const { groups, metrics } = await rolloutGroups(engine, requests, settings());
   expect(groups.map(({ id }) => id)).toEqual(["g0", "g1"]);
-  const turns = groups.map(({ records }) =>
-    records.map(({ rollout }) => rollout.turns.length),
-  );
+  const turns = groups.map(({ records }) => records.map(({ rollout }) => rollout.turns.length));
   expect(turns).toEqual([
     [1, 2, 3],
     [2, 3, 1],
   ]);
-  expect(groups[1]!.records.map(({ rollout }) => rollout.sample)).toEqual([
-    0, 1, 2,
-  ]);
+  expect(groups[1]!.records.map(({ rollout }) => rollout.sample)).toEqual([0, 1, 2]);
   expect(metrics.numCalls).toBe(6);
 });
 
@@ -320,12 +256,8 @@ test("an engine that fails fails the batch, and every sequence is closed", async
   const engine = new ScriptedEngine((_, sample) =>
     byteTokenizer.encode(sample === 1 ? "cut" : answer),
   );
-  const requests = [
-    { id: "g", stream: 0, task, prompt: promptOf("p"), numSamples: 3 },
-  ];
-  await expect(rolloutGroups(engine, requests, settings())).rejects.toThrow(
-    "the script is over",
-  );
+  const requests = [{ id: "g", stream: 0, task, prompt: promptOf("p"), numSamples: 3 }];
+  await expect(rolloutGroups(engine, requests, settings())).rejects.toThrow("the script is over");
   await new Promise((resolve) => setImmediate(resolve));
   expect(engine.openSequences.size).toBe(0);
 });

@@ -19,11 +19,7 @@ const INKS: readonly Ink[] = ["prompt", "policy", "observation"];
 const GUTTERS: readonly string[] = ["# ", "  ", "> "];
 
 /** The rollout's text from the token at `from`, split where the writer changes. */
-export function spansOf(
-  rollout: Rollout,
-  decode: Decode,
-  from: number,
-): Span[] {
+export function spansOf(rollout: Rollout, decode: Decode, from: number): Span[] {
   const { tokens_L, roles_L } = rollout;
   const spans: Span[] = [];
   for (let start = from, end = from; start < tokens_L.length; start = end) {
@@ -37,17 +33,11 @@ export function spansOf(
 }
 
 /** Lines of at most `width` cells. Broken at spaces where there is one, and at line ends. */
-export function wrapSpans(
-  spans: readonly Span[],
-  width: number,
-  style: Style,
-): string[] {
+export function wrapSpans(spans: readonly Span[], width: number, style: Style): string[] {
   const wrapped = new Wrapped(width, style);
   for (const { role, text } of spans) {
     wrapped.turnTo(role);
-    for (const word of text
-      .split(/(\n)|(?<=\s)(?=\S)/)
-      .filter((part) => part)) {
+    for (const word of text.split(/(\n)|(?<=\s)(?=\S)/).filter((part) => part)) {
       if (word === "\n") wrapped.endLine();
       else wrapped.add(word);
     }
@@ -70,15 +60,13 @@ class Wrapped {
   }
 
   turnTo(role: Role): void {
-    if (this.#gutter && this.#line.length > 0 && role !== this.#role)
-      this.endLine();
+    if (this.#gutter && this.#line.length > 0 && role !== this.#role) this.endLine();
     this.#role = role;
   }
 
   add(word: string): void {
     for (const text of pieces(word, this.#room)) {
-      if (this.#used() > 0 && this.#used() + cells(text.trimEnd()) > this.#room)
-        this.endLine();
+      if (this.#used() > 0 && this.#used() + cells(text.trimEnd()) > this.#room) this.endLine();
       this.#line.push({ role: this.#role, text });
     }
   }
@@ -88,12 +76,8 @@ class Wrapped {
     const trimmed = this.#line.map((span, i) =>
       i === last ? { ...span, text: span.text.trimEnd() } : span,
     );
-    const text = trimmed
-      .map((span) => this.#style(span.text, INKS[span.role]!))
-      .join("");
-    this.#lines.push(
-      ((this.#gutter ? GUTTERS[this.#role]! : "") + text).trimEnd(),
-    );
+    const text = trimmed.map((span) => this.#style(span.text, INKS[span.role]!)).join("");
+    this.#lines.push(((this.#gutter ? GUTTERS[this.#role]! : "") + text).trimEnd());
     this.#line = [];
   }
 
@@ -129,17 +113,10 @@ export function rolloutLines(
   style: Style,
 ): string[] {
   const lines = wrapSpans(spansOf(rollout, decode, 0), width, style);
-  const response = wrapSpans(
-    spansOf(rollout, decode, rollout.promptTokens),
-    width,
-    style,
-  );
+  const response = wrapSpans(spansOf(rollout, decode, rollout.promptTokens), width, style);
   const numPrompt = Math.max(0, lines.length - response.length);
   if (numPrompt <= 24) return lines;
-  const omitted = style(
-    `... ${numPrompt - 20} lines of the prompt ...`,
-    "faint",
-  );
+  const omitted = style(`... ${numPrompt - 20} lines of the prompt ...`, "faint");
   return [...lines.slice(0, 10), omitted, ...lines.slice(numPrompt - 10)];
 }
 
@@ -151,10 +128,7 @@ export function sampleLines(
   style: Style,
 ): string[] {
   const verdict = `reward ${share(reward.total)}, ended by ${rollout.finish}`;
-  return [
-    ...rolloutLines(rollout, decode, width, style),
-    style(verdict, "faint"),
-  ];
+  return [...rolloutLines(rollout, decode, width, style), style(verdict, "faint")];
 }
 
 /**
@@ -175,10 +149,8 @@ export function sideBySideLines(
   const left = column(before, pair[0], decode, columnWidth, style);
   const right = column(after, pair[1], decode, columnWidth, style);
   const { task } = pair[0].rollout;
-  const rows = Array.from(
-    { length: Math.max(left.length, right.length) },
-    (_, i) =>
-      `${padEnd(left[i] ?? "", columnWidth)} │ ${right[i] ?? ""}`.trimEnd(),
+  const rows = Array.from({ length: Math.max(left.length, right.length) }, (_, i) =>
+    `${padEnd(left[i] ?? "", columnWidth)} │ ${right[i] ?? ""}`.trimEnd(),
   );
   const question = wrapSpans(
     [{ role: Role.policy, text: `${task.question}  (${task.golds[0]})` }],
@@ -200,8 +172,7 @@ function column(
 ): string[] {
   const { evaluation } = of;
   const { rollout, reward } = sample;
-  const when =
-    evaluation.stage === "base" ? "before" : `after ${evaluation.stage}`;
+  const when = evaluation.stage === "base" ? "before" : `after ${evaluation.stage}`;
   const title = wrapSpans(
     [{ role: Role.policy, text: `${when}, ${shotsText(evaluation.shots)}` }],
     width,
@@ -222,9 +193,7 @@ function tellingPair(
   before: readonly Sample[],
   after: readonly Sample[],
 ): readonly [Sample, Sample] | undefined {
-  const first = new Map(
-    before.map((sample) => [sample.rollout.task.id, sample] as const),
-  );
+  const first = new Map(before.map((sample) => [sample.rollout.task.id, sample] as const));
   const pairs = after.flatMap((sample) => {
     const other = first.get(sample.rollout.task.id);
     return other === undefined ? [] : [[other, sample] as const];
@@ -238,7 +207,4 @@ const gain = ([before, after]: readonly [Sample, Sample]): number =>
   after.reward.total - before.reward.total;
 
 const calls = (sample: Sample): number =>
-  sample.rollout.turns.reduce(
-    (sum, { toolCalls }) => sum + toolCalls.length,
-    0,
-  );
+  sample.rollout.turns.reduce((sum, { toolCalls }) => sum + toolCalls.length, 0);
