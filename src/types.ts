@@ -4,11 +4,21 @@
 export const Role = { prompt: 0, policy: 1, observation: 2 } as const;
 export type Role = (typeof Role)[keyof typeof Role];
 
+/**
+ * Tests of code that answers a task. `humaneval`: `test` defines `check(candidate)`, the function `entryPoint` is its
+ * candidate, and the answer may be a completion of `prompt`. `mbpp`: one assertion a test, each run after `setup`.
+ */
+export type CodeTests =
+  | { readonly kind: "humaneval"; readonly prompt: string; readonly test: string; readonly entryPoint: string }
+  | { readonly kind: "mbpp"; readonly setup: string; readonly asserts: readonly string[] };
+
 /** One question with its accepted answers. `meta` is the source's own (hops, split, ...). */
 export interface Task {
   readonly id: string;
   readonly question: string;
   readonly golds: readonly string[];
+  /** Of tasks that are answered with code. */
+  readonly tests?: CodeTests;
   readonly meta: Readonly<Record<string, string | number>>;
 }
 

@@ -35,7 +35,7 @@ export function recipeText(recipe: Recipe): string {
 
 /** Files that a frozen recipe names, its model's folder too, are found from any folder. */
 export function withAbsolutePaths(recipe: Recipe): Recipe {
-  const { demonstrations, data, policy } = recipe;
+  const { demonstrations, data, policy, reward } = recipe;
   const absolute = (sources: readonly SourceRecipe[]): SourceRecipe[] =>
     sources.map((each) => (each.path === ALMANAC ? each : { ...each, path: resolve(each.path) }));
   const isFile =
@@ -47,6 +47,7 @@ export function withAbsolutePaths(recipe: Recipe): Recipe {
     ...recipe,
     ...(isFolder && { policy: { ...policy, model: resolve(policy.model) } }),
     ...(isFile && { demonstrations: resolve(demonstrations) }),
+    ...(reward.file !== undefined && { reward: { ...reward, file: resolve(reward.file) } }),
     data: {
       ...data,
       train: absolute(data.train),

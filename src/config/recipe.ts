@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { ALMANAC, sources } from "./data-recipe.ts";
+import { rewardSection } from "./reward-recipe.ts";
 
 const count = z.int().positive();
 const share = z.number().min(0).max(1);
@@ -59,10 +60,6 @@ const prompt = z.strictObject({
   hand_over: line.optional(),
   /** Before each question. */
   question: line.optional(),
-});
-
-const reward = z.strictObject({
-  profile: z.string().min(1).default("icrl"),
 });
 
 const rollout = z.strictObject({
@@ -191,7 +188,7 @@ export const recipeSchema = z
     tags: z.string().min(1).default("icrl"),
     prompt: prompt.prefault({}),
     tool: z.strictObject({ search: search.prefault({}) }).prefault({}),
-    reward: reward.prefault({}),
+    reward: rewardSection.prefault({}),
     rollout: rollout.prefault({}),
     train: train.prefault({}),
     stages: z
