@@ -3,8 +3,14 @@
 
 import { z } from "zod";
 
-/** The path that means the world inside the executable. */
-export const ALMANAC = "almanac";
+/** Paths that mean a world inside the executable. */
+export const OWN_WORLDS = ["almanac", "sums", "almanac-sums"] as const;
+export type OwnWorld = (typeof OWN_WORLDS)[number];
+export const ALMANAC: OwnWorld = "almanac";
+
+/** The search tool without an index knows the facts of these worlds. */
+export const isOwnWorld = (path: string): path is OwnWorld =>
+  OWN_WORLDS.some((world) => world === path);
 
 const scalar = z.union([z.string(), z.number(), z.boolean()], { error: "a text or a number" });
 const condition = z.record(
@@ -39,8 +45,8 @@ const source = z
   .check(({ value, issues }) => {
     const { path, limit: _limit, weight: _weight, ...rest } = value;
     const other = Object.entries(rest).find(([, each]) => each !== undefined)?.[0];
-    if (path !== ALMANAC || other === undefined) return;
-    const message = "the almanac has no rows or columns: only weight and limit";
+    if (!isOwnWorld(path) || other === undefined) return;
+    const message = `the ${path} has no rows or columns: only weight and limit`;
     issues.push({ code: "custom", input: value, path: [other], message });
   });
 

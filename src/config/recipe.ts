@@ -3,8 +3,9 @@
 // reading files and pointing at lines (load.ts). Keys are snake_case here and in YAML.
 
 import { z } from "zod";
-import { ALMANAC, sources } from "./data-recipe.ts";
+import { isOwnWorld, sources } from "./data-recipe.ts";
 import { rewardSection } from "./reward-recipe.ts";
+import { knowsMoreThanAlmanac, tools } from "./tool-recipe.ts";
 
 const count = z.int().positive();
 const share = z.number().min(0).max(1);
@@ -26,18 +27,6 @@ const data = z.strictObject({
   validation: sources.optional(),
   /** How many that are; absent: a tenth, at most 500. */
   holdout: count.optional(),
-});
-
-const search = z.strictObject({
-  /** A retriever's endpoint; absent: BM25 over the almanac, in this process. */
-  url: z
-    .url({ protocol: /^https?$/, error: "an address like http://127.0.0.1:8000/retrieve" })
-    .optional(),
-  top_k: count.default(3),
-  /** A longer observation is cut inside and closed. */
-  max_observation_tokens: count.default(500),
-  deadline_ms: count.default(5000),
-  retries: z.int().min(0).default(2),
 });
 
 const line = z.string().regex(/^[^\n]*$/, "one line");
@@ -187,7 +176,7 @@ export const recipeSchema = z
     /** The tag profile: how the policy writes thoughts, calls and answers. */
     tags: z.string().min(1).default("icrl"),
     prompt: prompt.prefault({}),
-    tool: z.strictObject({ search: search.prefault({}) }).prefault({}),
+    tool: tools.prefault({ search: {} }),
     reward: rewardSection.prefault({}),
     rollout: rollout.prefault({}),
     train: train.prefault({}),
@@ -240,8 +229,8 @@ function refuseWrongData(context: Refinement<Recipe>, { data, tool }: Recipe): v
     const why = "there is data.validation, so nothing is held out of data.train";
     refuse(context, ["data", "holdout"], `data.holdout does nothing: ${why}`);
   }
-  const isOwnWorld = data.train.every(({ path }) => path === ALMANAC);
-  if (!isOwnWorld && tool.search.url === undefined) {
+  const needsMore = !data.train.every(({ path }) => isOwnWorld(path));
+  if (needsMore && !Object.values(tool).some(knowsMoreThanAlmanac)) {
     const why = "the search tool without one finds nothing but the almanac";
     refuse(context, ["data", "train"], `these questions need a retriever, tool.search.url: ${why}`);
   }

@@ -7,11 +7,11 @@
 import type { FinishReason, Rollout, Task, ToolCall } from "../types.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { TagProfile } from "../reward/tags.ts";
-import type { CallPolicy, Clock, Tool } from "../tools/tool.ts";
+import type { Toolbox } from "../tools/toolbox.ts";
 import type { EngineSequence, RolloutEngine, Transcript } from "./engine.ts";
 import type { Prompt } from "./template.ts";
 import { findStop, parseTurn } from "../reward/tags.ts";
-import { callTool, refusedCall, systemClock } from "../tools/tool.ts";
+import { refusedCall } from "../tools/tool.ts";
 import { RolloutDraft } from "./draft.ts";
 import { ObservationWriter } from "./observation.ts";
 import { StopScanner } from "./stop-scanner.ts";
@@ -27,13 +27,11 @@ export interface RolloutLimits {
 export interface RolloutSettings {
   readonly tokenizer: Tokenizer;
   readonly tags: TagProfile;
-  readonly tool: Tool;
-  readonly callPolicy: CallPolicy;
+  readonly toolbox: Toolbox;
   readonly limits: RolloutLimits;
   readonly stopTexts: readonly string[]; // beside the tags that end a turn
   readonly temperature: number;
   readonly seed: number;
-  readonly clock?: Clock;
 }
 
 export interface RolloutRequest {
@@ -157,8 +155,9 @@ class Player {
   }
 
   private async call(input: string | undefined, turnText: string): Promise<ToolCall> {
-    const { tool, tags, callPolicy, clock = systemClock } = this.settings;
-    if (input !== undefined) return callTool(tool, input, callPolicy, clock);
+    const { toolbox, tags } = this.settings;
+    const tool = toolbox.tools[0]!;
+    if (input !== undefined) return toolbox.call(tool.name, input);
     const { open, close } = tags.call;
     return refusedCall(
       tool.name,

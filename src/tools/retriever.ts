@@ -8,7 +8,7 @@
 import { z } from "zod";
 import type { Passage } from "./bm25.ts";
 import { renderPassages } from "./search.ts";
-import { InvalidCallError, type Tool } from "./tool.ts";
+import { InvalidCallError, textSpec, type Tool } from "./tool.ts";
 
 export interface RetrieverOptions {
   /** Of the endpoint; a server's bare address means its /retrieve. */
@@ -23,6 +23,11 @@ const MAX_DETAIL = 200;
 
 export class RetrieverTool implements Tool {
   readonly name = "search";
+  readonly spec = textSpec(
+    "Searches a collection of documents for what a query says.",
+    "query",
+    "what to look for",
+  );
   private readonly endpoint: string;
   private readonly kept = new Map<string, string>();
 

@@ -3,7 +3,7 @@
 // HTTP.
 
 import type { Bm25Index, Passage } from "./bm25.ts";
-import { InvalidCallError, type Tool } from "./tool.ts";
+import { InvalidCallError, textSpec, type Tool } from "./tool.ts";
 
 /**
  * `plain`: one passage's text a line. `titled`: `Doc 1(Title: "T") text`, as retrievers of the
@@ -21,6 +21,11 @@ const MAX_KEPT = 8192;
 
 export class SearchTool implements Tool {
   readonly name = "search";
+  readonly spec = textSpec(
+    "Searches a collection of documents for what a query says.",
+    "query",
+    "what to look for",
+  );
   private readonly kept = new Map<string, string>();
 
   constructor(

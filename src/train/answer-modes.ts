@@ -6,8 +6,7 @@
 
 import { suggestion, UserError } from "../config/errors.ts";
 import type { Recipe } from "../config/recipe.ts";
-import type { Tool } from "../tools/tool.ts";
-import { callTool, type CallPolicy } from "../tools/tool.ts";
+import type { Toolbox } from "../tools/toolbox.ts";
 import { observationWriter, type RolloutSettings } from "../rollout/rollout.ts";
 import { type Prompter, PromptTemplate, type PromptText } from "../rollout/template.ts";
 import { tagProfile } from "../reward/tags.ts";
@@ -80,13 +79,13 @@ export async function retrieveForEach(
   template: PromptTemplate,
   settings: RolloutSettings,
 ): Promise<Retrieved> {
-  const { tool, callPolicy } = settings;
+  const { toolbox } = settings;
   const writer = observationWriter(settings);
   const material = new Map<string, string>();
   const failed = new Set<string>();
   for (let first = 0; first < tasks.length; first += AT_ONCE) {
     const questions = tasks.slice(first, first + AT_ONCE).map(({ question }) => question);
-    const found = await Promise.all(questions.map((each) => search(tool, each, callPolicy)));
+    const found = await Promise.all(questions.map((each) => search(toolbox, each)));
     found.forEach(({ ok, text }, index) => {
       const question = questions[index]!;
       if (!ok) failed.add(question);
@@ -97,6 +96,6 @@ export async function retrieveForEach(
   return { prompter: { render }, failed };
 }
 
-async function search(tool: Tool, question: string, policy: CallPolicy) {
-  return (await callTool(tool, question, policy)).result;
+async function search(toolbox: Toolbox, question: string) {
+  return (await toolbox.call(toolbox.tools[0]!.name, question)).result;
 }

@@ -3,22 +3,22 @@
 
 import { cudaDeviceCount } from "../../ffi/native.ts";
 import type { DeviceKind } from "../../ffi/device.ts";
-import { ALMANAC } from "../config/data-recipe.ts";
+import { isOwnWorld } from "../config/data-recipe.ts";
 import { UserError } from "../config/errors.ts";
 import { loadRecipe } from "../config/load.ts";
 import type { Recipe } from "../config/recipe.ts";
+import { knowsMoreThanAlmanac } from "../config/tool-recipe.ts";
 import { demonstrationsForShots } from "../curriculum/demonstrations.ts";
 import { loadAll, loadDataset, type MixedSpec } from "../data/dataset.ts";
 import { Random } from "../data/random.ts";
 import { sourceName } from "../data/source-files.ts";
 import type { FolderSource } from "../model/byte-source.ts";
-import type { Tool } from "../tools/tool.ts";
 import type { Task } from "../types.ts";
 import type { AnswerMode } from "./answer-modes.ts";
 import { checkpointFolder } from "./checkpoint-folder.ts";
 import { HELD_OUT_SEED } from "./evaluate.ts";
 import { modelFolder } from "./models.ts";
-import { openTool } from "./open-tool.ts";
+import { closedToolbox, openToolbox } from "./open-tool.ts";
 import { Session } from "./session.ts";
 import { demonstrationsOf } from "./world.ts";
 
@@ -66,8 +66,8 @@ export async function openEvaluation(asked: EvaluationAsked): Promise<OpenedEval
   demonstrationsForShots(asked.shots, recipe.stages, demonstrations);
   const named = asked.data.length > 0 ? await namedSets(asked, recipe) : undefined;
   const validation = named === undefined ? (await loadDataset(recipe.data)).validation : [];
-  const tool = usesTool(asked.mode) ? await openTool(recipe) : NO_TOOL;
-  const parts = { train: [], parts: [], notes: [], validation, demonstrations, tool };
+  const toolbox = usesTool(asked.mode) ? await openToolbox(recipe) : closedToolbox(recipe);
+  const parts = { train: [], parts: [], notes: [], validation, demonstrations, toolbox };
   const session = Session.open(recipe, weights, parts);
   const sets = named ?? [heldOutSet(asked, session)];
   const notes = [...session.world.notes, ...notesOf(asked, recipe)];
@@ -76,7 +76,6 @@ export async function openEvaluation(asked: EvaluationAsked): Promise<OpenedEval
 }
 
 const usesTool = (mode: AnswerMode): boolean => mode === "icrl" || mode === "rag";
-const NO_TOOL: Tool = { name: "none", call: () => "" };
 
 interface PolicyAsked {
   readonly stage: string;
@@ -91,7 +90,7 @@ const DEFAULT_RECIPES = { nano: "nano", others: "search-qwen2.5-3b" } as const;
 function policyAsked(asked: EvaluationAsked): PolicyAsked {
   const { run, model, recipe, overrides, device, data } = asked;
   if (run !== undefined) return checkpointFolder(run, [...onDevice(device), ...overrides]);
-  const isNano = model === DEFAULT_RECIPES.nano || data.every((each) => each === ALMANAC);
+  const isNano = model === DEFAULT_RECIPES.nano || data.every(isOwnWorld);
   const own = DEFAULT_RECIPES[isNano ? "nano" : "others"];
   const best = cudaDeviceCount() > 0 ? "cuda" : "cpu"; // a default recipe knows no machine
   const chosen = device ?? (recipe === undefined ? best : undefined);
@@ -116,7 +115,8 @@ function requireDifferentSamples({ samples }: EvaluationAsked, { eval: settings 
 /** The first of them, so that a run's own evaluations can be repeated. */
 function heldOutSet({ limit, seed = HELD_OUT_SEED }: EvaluationAsked, session: Session): TaskSet {
   const tasks = session.world.validation.slice(0, limit ?? session.recipe.eval.limit);
-  return { name: ALMANAC, tasks, seed };
+  const own = session.recipe.data.train.map(({ path }) => path).find(isOwnWorld);
+  return { name: own ?? "held out", tasks, seed };
 }
 
 async function namedSets(asked: EvaluationAsked, recipe: Recipe): Promise<TaskSet[]> {
@@ -146,8 +146,8 @@ export function drawn(tasks: readonly Task[], limit: number, random: Random): re
 }
 
 function notesOf({ data, mode }: EvaluationAsked, { tool }: Recipe): string[] {
-  const isElsewhere = data.some((each) => each !== ALMANAC);
-  if (!isElsewhere || !usesTool(mode) || tool.search.url !== undefined) return [];
+  const isElsewhere = !data.every(isOwnWorld);
+  if (!isElsewhere || !usesTool(mode) || Object.values(tool).some(knowsMoreThanAlmanac)) return [];
   const how = "--set tool.search.url=http://host:port/retrieve names a retriever";
   return [`the search tool knows nothing but the almanac: ${how}`];
 }

@@ -74,13 +74,11 @@ export class Session implements Disposable {
   }
 
   private settings(temperature: number, seed: number): RolloutSettings {
-    const { tags, tool, rollout } = this.recipe;
-    const { deadline_ms: deadlineMs, retries } = tool.search;
+    const { tags, rollout } = this.recipe;
     return {
       tokenizer: this.tokenizer,
       tags: tagProfile(tags),
-      tool: this.world.tool,
-      callPolicy: { deadlineMs, retries, backoffMs: 100 },
+      toolbox: this.world.toolbox,
       limits: limitsOf(this.recipe),
       stopTexts: rollout.stop,
       temperature,
@@ -98,7 +96,7 @@ function limitsOf({ rollout, tool }: Recipe): RolloutLimits {
     maxCalls: rollout.max_calls,
     maxTurnTokens: rollout.max_turn_tokens,
     maxNewTokens: rollout.max_new_tokens,
-    maxObservationTokens: tool.search.max_observation_tokens,
+    maxObservationTokens: Object.values(tool)[0]!.max_observation_tokens,
     context: rollout.context,
   };
 }

@@ -1,17 +1,17 @@
-// What a run learns about: questions to train on, questions held out, demonstrations and the tool.
+// What a run learns about: questions to train on, questions held out, demonstrations and the tools.
 // Opened from a recipe, before any model is. Not the order of the questions
 // (curriculum/task-order.ts), nor whether they fit a context (fit.ts).
 
-import { ALMANAC } from "../config/data-recipe.ts";
+import { isOwnWorld } from "../config/data-recipe.ts";
 import type { Recipe } from "../config/recipe.ts";
 import type { TaskPart } from "../curriculum/task-order.ts";
-import { almanac } from "../data/almanac.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { openDemonstrations } from "../data/demonstration-file.ts";
 import type { LoadedSource } from "../data/source.ts";
-import type { Tool } from "../tools/tool.ts";
+import { ownWorld } from "../data/worlds.ts";
+import type { Toolbox } from "../tools/toolbox.ts";
 import type { Demonstration, Task } from "../types.ts";
-import { openTool } from "./open-tool.ts";
+import { openToolbox } from "./open-tool.ts";
 
 export interface World {
   /** The questions of a source lie next to each other. */
@@ -19,8 +19,8 @@ export interface World {
   readonly parts: readonly TaskPart[];
   readonly validation: readonly Task[];
   readonly demonstrations: readonly Demonstration[];
-  readonly tool: Tool;
-  /** What was read and what was dropped, a line each; empty for the almanac alone. */
+  readonly toolbox: Toolbox;
+  /** What was read and what was dropped, a line each; empty for a world inside the executable. */
   readonly notes: readonly string[];
 }
 
@@ -33,7 +33,7 @@ export async function openWorld(recipe: Recipe): Promise<World> {
     parts: parts.map(({ tasks, weight }) => taskPart(tasks, weight)),
     validation,
     demonstrations: demonstrationsOf(recipe),
-    tool: await openTool(recipe),
+    toolbox: await openToolbox(recipe),
     notes: notesOf(dataset),
   };
 }
@@ -46,9 +46,11 @@ export function taskPart(tasks: readonly Task[], weight: number): TaskPart {
 }
 
 export function demonstrationsOf({ demonstrations, data }: Recipe): readonly Demonstration[] {
-  const isOwnWorld = data.train.every(({ path }) => path === ALMANAC);
-  const source = demonstrations ?? (isOwnWorld ? ALMANAC : "search");
-  return source === ALMANAC ? almanac().demonstrations : openDemonstrations(source).demonstrations;
+  const own = data.train.map(({ path }) => path).find(isOwnWorld);
+  const isOwn = data.train.every(({ path }) => isOwnWorld(path));
+  const source = demonstrations ?? (isOwn && own !== undefined ? own : "search");
+  if (isOwnWorld(source)) return ownWorld(source).demonstrations;
+  return openDemonstrations(source).demonstrations;
 }
 
 function notesOf({ sources, dropped: { repeated, heldOut } }: Dataset): string[] {

@@ -39,7 +39,7 @@ describe("the recipes of the paper's search experiments", () => {
 
   test("have room for the paper's longest prompt, all turns and all observations", () => {
     const { context, max_new_tokens, max_calls } = base.rollout;
-    const { max_observation_tokens } = base.tool.search;
+    const { max_observation_tokens } = base.tool["search"]!;
     expect(context).toBeGreaterThanOrEqual(
       5000 + max_new_tokens + max_calls * max_observation_tokens,
     );

@@ -4,6 +4,7 @@ import type { Prompt } from "../../src/rollout/template.ts";
 import type { RolloutRequest, RolloutSettings } from "../../src/rollout/rollout.ts";
 import { tagProfile } from "../../src/reward/tags.ts";
 import { byteTokenizer } from "./byte-tokenizer.ts";
+import { toolboxOf, toolOf } from "./tools.ts";
 
 export const task = { id: "t", question: "Where?", golds: ["Osk"], meta: {} };
 
@@ -11,8 +12,7 @@ export function settings(change: Partial<RolloutSettings> = {}): RolloutSettings
   return {
     tokenizer: byteTokenizer,
     tags: tagProfile("icrl"),
-    tool: { name: "search", call: (input) => `found ${input}` },
-    callPolicy: { deadlineMs: 100, retries: 0, backoffMs: 1 },
+    toolbox: toolboxOf([toolOf((input) => `found ${input}`)]),
     limits: {
       maxCalls: 2,
       maxTurnTokens: 100,

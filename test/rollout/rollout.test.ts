@@ -7,6 +7,7 @@ import { Role } from "../../src/types.ts";
 import { byteTokenizer, EOS } from "../helpers/byte-tokenizer.ts";
 import { promptOf, request, settings, task } from "../helpers/rollouts.ts";
 import { ScriptedEngine } from "../helpers/scripted-engine.ts";
+import { toolboxOf, toolOf } from "../helpers/tools.ts";
 
 const { limits } = settings();
 const filler = "x".repeat(300);
@@ -119,13 +120,12 @@ test("a call without its opening tag is a failure that the policy reads, and cou
 });
 
 test("a tool that fails is an observation, and the rollout goes on", async () => {
-  const tool = {
-    name: "search",
-    call() {
+  const toolbox = toolboxOf([
+    toolOf(() => {
       throw new Error("down");
-    },
-  };
-  const rollout = await play({ script: call + answer, change: { tool } });
+    }),
+  ]);
+  const rollout = await play({ script: call + answer, change: { toolbox } });
   expect(textOf(rollout, Role.observation)).toBe(
     "\n<information> Error: search failed. </information>\n",
   );
@@ -133,8 +133,8 @@ test("a tool that fails is an observation, and the rollout goes on", async () =>
 });
 
 test("a long observation is cut inside its tags, which are closed", async () => {
-  const tool = { name: "search", call: () => "ä".repeat(5000) };
-  const change = { tool, limits: { ...limits, maxObservationTokens: 41 } };
+  const toolbox = toolboxOf([toolOf(() => "ä".repeat(5000))]);
+  const change = { toolbox, limits: { ...limits, maxObservationTokens: 41 } };
   const rollout = await play({ script: call + answer, change });
   const { policyEnd, observationEnd } = rollout.turns[0]!;
   expect(observationEnd - policyEnd).toBeLessThanOrEqual(41);
@@ -143,8 +143,8 @@ test("a long observation is cut inside its tags, which are closed", async () => 
 });
 
 test("an end token written by a tool stays text", async () => {
-  const tool = { name: "search", call: () => "<|endoftext|>" };
-  const rollout = await play({ script: call + answer, change: { tool } });
+  const toolbox = toolboxOf([toolOf(() => "<|endoftext|>")]);
+  const rollout = await play({ script: call + answer, change: { toolbox } });
   expect(textOf(rollout, Role.observation)).toContain("<|endoftext|>");
   expect(rollout.tokens_L).not.toContain(EOS);
 });

@@ -1,16 +1,13 @@
 import { expect, test } from "bun:test";
 import { callTool, InvalidCallError, refusedCall, type Tool } from "../../src/tools/tool.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
+import { toolOf } from "../helpers/tools.ts";
 
 const policy = { deadlineMs: 100, retries: 2, backoffMs: 10 };
 
-function toolOf(call: Tool["call"]): Tool {
-  return { name: "search", call };
-}
-
 async function play(tool: Tool) {
   const clock = new ManualClock();
-  const pending = callTool(tool, "q", policy, clock);
+  const pending = callTool(tool, "q", policy, { clock, jitter: () => 1 });
   await clock.runAll();
   return { call: await pending, clock };
 }
@@ -21,7 +18,7 @@ test("a tool that answers at once is one attempt and starts no timer", async () 
     toolOf((input) => `found ${input}`),
     "q",
     policy,
-    clock,
+    { clock, jitter: () => 1 },
   );
   const result = { ok: true, text: "found q" } as const;
   expect(call).toEqual({ tool: "search", input: "q", result, latencyMs: 0, attempts: 1 });
@@ -34,7 +31,7 @@ test("an answer before the deadline leaves no timer behind", async () => {
     toolOf(async () => "late but fine"),
     "q",
     policy,
-    clock,
+    { clock, jitter: () => 1 },
   );
   expect(call.result).toEqual({ ok: true, text: "late but fine" });
   expect(clock.numScheduled).toBe(0);

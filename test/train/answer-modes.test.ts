@@ -12,6 +12,7 @@ import type { Task } from "../../src/types.ts";
 import { byteTokenizer } from "../helpers/byte-tokenizer.ts";
 import { refusal } from "../helpers/data-files.ts";
 import { settings } from "../helpers/rollouts.ts";
+import { toolboxOf, toolOf } from "../helpers/tools.ts";
 
 const recipe = parseRecipe("extends: nano\nname: t", "t.yaml");
 const model = { tokenizer: byteTokenizer, frame: NO_FRAME };
@@ -46,15 +47,14 @@ describe("rag", () => {
 
   test("searches once for each question and shows what was found below it", async () => {
     const asked: string[] = [];
-    const tool = {
-      name: "search",
-      call: (input: string) => {
+    const toolbox = toolboxOf([
+      toolOf((input) => {
         asked.push(input);
         return `about ${input}`;
-      },
-    };
+      }),
+    ]);
     const tasks = tasksOf("Who wrote Orn?", "Where is Ran?");
-    const { prompter, failed } = await retrieveForEach(tasks, template, settings({ tool }));
+    const { prompter, failed } = await retrieveForEach(tasks, template, settings({ toolbox }));
     expect(asked).toEqual(["Who wrote Orn?", "Where is Ran?"]);
     expect(failed.size).toBe(0);
     expect(prompter.render("Where is Ran?").text).toEndWith(
@@ -67,41 +67,39 @@ describe("rag", () => {
     expect(prompter.render("Who?").runs[0]).toBe(prompter.render("Where?").runs[0]);
   });
   test("cuts what was found inside its tags, as an observation", async () => {
-    const tool = { name: "search", call: () => "long ".repeat(100) };
-    const { prompter } = await retrieveForEach(tasksOf("Who?"), template, settings({ tool }));
+    const toolbox = toolboxOf([toolOf(() => "long ".repeat(100))]);
+    const { prompter } = await retrieveForEach(tasksOf("Who?"), template, settings({ toolbox }));
     const shown = prompter.render("Who?").text.split("?\n")[1]!;
     expect(shown).toMatch(/^<information> long .* <\/information>\n$/);
     expect(byteTokenizer.encodePlain(shown).length).toBeLessThanOrEqual(80);
   });
   test("asks a question whose search failed too, and says which", async () => {
-    const tool = {
-      name: "search",
-      call: (input: string) => {
+    const toolbox = toolboxOf([
+      toolOf((input) => {
         if (input === "Who?") throw new Error("down");
         return "found";
-      },
-    };
+      }),
+    ]);
     const { prompter, failed } = await retrieveForEach(
       tasksOf("Who?", "Where?"),
       template,
-      settings({ tool }),
+      settings({ toolbox }),
     );
     expect([...failed]).toEqual(["Who?"]);
     expect(prompter.render("Who?").text).toContain("<information> Error: search failed.");
   });
   test("has no more than 32 searches in flight", async () => {
     let [inFlight, most] = [0, 0];
-    const tool = {
-      name: "search",
-      async call(): Promise<string> {
+    const toolbox = toolboxOf([
+      toolOf(async () => {
         most = Math.max(most, ++inFlight);
         await Promise.resolve();
         inFlight--;
         return "found";
-      },
-    };
+      }),
+    ]);
     const questions = Array.from({ length: 70 }, (_, i) => `Who is ${i}?`);
-    await retrieveForEach(tasksOf(...questions), template, settings({ tool }));
+    await retrieveForEach(tasksOf(...questions), template, settings({ toolbox }));
     expect(most).toBe(32);
   });
 });
