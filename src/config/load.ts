@@ -7,7 +7,7 @@ import { stringify } from "yaml";
 import { embeddedDemonstrations, embeddedRecipes } from "./embedded.ts";
 import { suggestion, UserError } from "./errors.ts";
 import { isMap, merged, overrideLayer, yamlLayer, type Layer, type Path } from "./layer.ts";
-import { ALMANAC } from "./data-recipe.ts";
+import { isOwnWorld } from "./data-recipe.ts";
 import { type Recipe, recipeSchema, type SourceRecipe } from "./recipe.ts";
 import { schemaError } from "./schema-errors.ts";
 
@@ -37,7 +37,9 @@ export function recipeText(recipe: Recipe): string {
 export function withAbsolutePaths(recipe: Recipe): Recipe {
   const { demonstrations, data, policy, reward } = recipe;
   const absolute = (sources: readonly SourceRecipe[]): SourceRecipe[] =>
-    sources.map((each) => (each.path === ALMANAC ? each : { ...each, path: resolve(each.path) }));
+    sources.map((each) =>
+      isOwnWorld(each.path) ? each : { ...each, path: resolve(each.path) },
+    );
   const isFile =
     demonstrations !== undefined &&
     !Object.hasOwn(embeddedDemonstrations, demonstrations) &&

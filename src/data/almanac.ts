@@ -19,16 +19,19 @@ export interface Passage {
   readonly id: string;
   readonly text: string;
 }
-export interface Almanac {
+/** A world that is made, not read: what a search finds in it, and questions about it. */
+export interface World {
   readonly passages: readonly Passage[];
   readonly train: readonly Task[];
   readonly validation: readonly Task[];
-  /** In the order in which they are shown; the first one has two hops. */
+  /** In the order in which they are shown; the first one is the longest. */
   readonly demonstrations: readonly Demonstration[];
+}
+export interface Almanac extends World {
   readonly names: ReadonlySet<string>;
 }
 /** One of the two halves: its entities by kind, and its facts. */
-interface Half {
+export interface Half {
   readonly entities: Readonly<Record<EntityKind, readonly string[]>>;
   readonly objects: ReadonlyMap<string, string>; // by factKey
 }
@@ -58,15 +61,28 @@ const factKey = (relation: Relation, subject: string): string => `${relation.nou
 /** The almanac that comes with the embedded policy; its names occur in no pretraining document. */
 export const ALMANAC_SEED = 1;
 
-export function almanac(seed: number = ALMANAC_SEED): Almanac {
+export interface Halves {
+  readonly train: Half;
+  readonly validation: Half;
+  readonly passages: readonly Passage[];
+}
+
+/** The almanac without its questions. */
+export function almanacHalves(seed: number = ALMANAC_SEED): Halves {
   const names = new FreshNames(new Random(seed, "almanac names"));
   const random = new Random(seed, "almanac facts");
   const train = buildHalf(names, random, TRAIN_SIZES);
   const validation = buildHalf(names, random, VALIDATION_SIZES);
+  const passages = random.shuffle([...passagesOf(train), ...passagesOf(validation)]);
+  return { train, validation, passages };
+}
+
+export function almanac(seed: number = ALMANAC_SEED): Almanac {
+  const { train, validation, passages } = almanacHalves(seed);
   const questions = tasksOf(train, new Random(seed, "almanac train"), TRAIN_TASKS + 3, "train");
   const shown = pickShown(questions);
   return {
-    passages: random.shuffle([...passagesOf(train), ...passagesOf(validation)]),
+    passages,
     train: questions
       .filter((question) => !shown.includes(question))
       .map(({ task }) => task)

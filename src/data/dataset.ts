@@ -2,12 +2,12 @@
 // question repeats. Everything is a function of the files and the request, whatever the seed. Not
 // here: reading a source (source.ts), the order of training (curriculum/task-order.ts).
 
-import { ALMANAC } from "../config/data-recipe.ts";
+import { isOwnWorld, type OwnWorld } from "../config/data-recipe.ts";
 import { UserError } from "../config/errors.ts";
 import type { Task } from "../types.ts";
-import { almanac, type Almanac } from "./almanac.ts";
 import { contentKey, loadSource, type LoadedSource, type SourceSpec } from "./source.ts";
 import { sourceName } from "./source-files.ts";
+import { ownWorld } from "./worlds.ts";
 
 export interface MixedSpec extends SourceSpec {
   /** Its share of the questions asked is weight / sum of weights; absent everywhere: by size. */
@@ -64,10 +64,11 @@ export async function loadDataset(spec: DatasetSpec): Promise<Dataset> {
   };
 }
 
-/** The almanac holds questions out by itself. */
+/** Worlds inside the executable hold questions out by themselves. */
 function validationOf({ train, validation, holdout }: DatasetSpec) {
   if (validation !== undefined || holdout !== undefined) return validation;
-  return train.every(({ path }) => path === ALMANAC) ? [{ path: ALMANAC }] : undefined;
+  const own = new Set(train.map(({ path }) => path));
+  return [...own].every(isOwnWorld) ? [...own].map((path) => ({ path })) : undefined;
 }
 
 /** One after the other, each under a name of its own. */
@@ -81,25 +82,25 @@ export async function loadAll(
     const wanted = sourceName(spec);
     const isTaken = sources.some(({ name }) => name === wanted);
     const name = isTaken ? `${wanted}-${numBefore + sources.length + 1}` : wanted;
-    const isFile = spec.path !== ALMANAC;
-    sources.push(isFile ? await loadSource(spec, name) : almanacSource(almanac(), split, spec));
+    const { path } = spec;
+    sources.push(isOwnWorld(path) ? ownSource(path, split, spec) : await loadSource(spec, name));
   }
   return sources;
 }
 
-function almanacSource(
-  world: Almanac,
+function ownSource(
+  world: OwnWorld,
   split: "train" | "validation",
   { limit }: MixedSpec,
 ): LoadedSource {
-  const tasks = world[split].slice(0, limit);
+  const tasks = ownWorld(world)[split].slice(0, limit);
   const counts = {
     rows: tasks.length,
     filtered: 0,
     duplicates: 0,
     leftOut: {},
   };
-  return { name: ALMANAC, files: [], counts, tasks };
+  return { name: world, files: [], counts, tasks };
 }
 
 function withoutRepeats(lists: readonly (readonly Task[])[]): (readonly Task[])[] {

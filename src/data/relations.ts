@@ -59,14 +59,19 @@ export const TWO_HOP: readonly Chain[] = [
   [RULER, GUILD],
 ];
 
-export const factOf = (relation: Relation, subject: string, object: string): string =>
+/** `relation`: also one whose object is a number (sums.ts). */
+export const factOf = (
+  relation: Pick<Relation, "noun">,
+  subject: string,
+  object: string | number,
+): string =>
   `The ${relation.noun} of ${subject} is ${object}.`;
 
-export const queryOf = (relation: Relation, subject: string): string =>
-  `${relation.noun} of ${subject}`;
+export const queryOf = ({ noun }: Pick<Relation, "noun">, subject: string): string =>
+  `${noun} of ${subject}`;
 
 /** "the river of the birthplace of Kelnor" */
-export const phraseOf = (chain: Chain, subject: string): string =>
+export const phraseOf = (chain: readonly Pick<Relation, "noun">[], subject: string): string =>
   chain.reduce((inner, { noun }) => `the ${noun} of ${inner}`, subject);
 
 export function questionOf(chain: Chain, subject: string): string {

@@ -2,7 +2,6 @@
 // records nothing; a run's own evaluations are evaluate.ts. Questions whose prompts do not fit the
 // context count as not answered: a benchmark keeps its size.
 
-import { ALMANAC } from "../config/data-recipe.ts";
 import { tagProfile } from "../reward/tags.ts";
 import type { Group } from "../types.ts";
 import type { Prompter } from "../rollout/template.ts";
@@ -107,7 +106,7 @@ async function askAll(
 
 /** Held-out questions of several sources, asked as one set, are a benchmark each. */
 function bySource({ name, groups, failed }: Asked): Asked[] {
-  const sourceOf = ({ task }: Group): string => String(task.meta.source ?? ALMANAC);
+  const sourceOf = ({ task }: Group): string => String(task.meta.source ?? name);
   const sources = [...new Set(groups.map(sourceOf))];
   if (sources.length <= 1) return [{ name: sources[0] ?? name, groups, failed }];
   return sources.map((source) => ({

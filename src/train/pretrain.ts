@@ -23,7 +23,7 @@ export interface PretrainStep {
   readonly gradNorm: number;
 }
 
-const ROWS_PER_STEP = 16;
+const ROWS_PER_STEP = 11;
 const WARMUP_STEPS = 50;
 const DECAY_SHARE = 0.6;
 const LEARNING_RATE = 3e-3; // embedding and norms, AdamW

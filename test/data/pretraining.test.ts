@@ -26,8 +26,11 @@ test("kinds come in their shares, 0.55 of the questions after examples go the sh
   expect(bare / audit.documents).toBeCloseTo(0.2, 1);
   expect(direct / audit.documents).toBeCloseTo(0.08, 1);
   expect(reading / audit.documents).toBeCloseTo(0.1, 1);
-  // 1.5 questions a document, 1.4 calls a question that goes the shown way
-  expect(audit.calls / worked / (1.5 * 1.4)).toBeCloseTo(0.55, 1);
+  // 1.5 questions a document. Calls of a question that goes the shown way: 1.34 where there is only a
+  // lookup (half of the documents), 1 where there is only a tool that computes (a fifth), else
+  // .3 x 1.34 + .7 x (1 + .45 + 2 x .4).
+  const callsOfQuestion = 0.5 * 1.34 + 0.2 * 1 + 0.3 * (0.3 * 1.34 + 0.7 * 2.25);
+  expect(audit.calls / worked / (1.5 * callsOfQuestion)).toBeCloseTo(0.55, 1);
 });
 
 const base = documents.find(
@@ -40,6 +43,8 @@ test.each([
   ["a call without examples", "callsWithoutExamples", { examples: 0 }],
   ["a real call", "realRoles", { text: `${base.text}<search> river of Xan </search>` }],
   ["a real call in other marks", "realRoles", { text: `${base.text}[search] Xan river [/search]` }],
+  ["a real sum", "realRoles", { text: `${base.text}<code> print( 4 * 5 ) </code>` }],
+  ["a real sum in words", "realRoles", { text: `${base.text}code: 4 times 5` }],
   ["a real result", "realRoles", { text: `${base.text}information: The river of Xan is Yor.` }],
   [
     "a real role",

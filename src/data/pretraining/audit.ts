@@ -3,6 +3,7 @@
 
 import { nanoPrompt } from "../../model/nano/prompt.ts";
 import { RELATIONS } from "../relations.ts";
+import { NUMBER_RELATIONS } from "../sums.ts";
 import type { DocumentKind, PretrainingDocument } from "./documents.ts";
 import { wrap } from "./protocol.ts";
 import { REAL_WORDS, TAG_ROLES, type TagRole } from "./words.ts";
@@ -57,6 +58,9 @@ const REAL_LINES = [
   nanoPrompt.handOver,
   inRealTags(nanoPrompt.format.think, REAL_WORDS.thought),
   inRealTags(nanoPrompt.format.call, REAL_WORDS.call),
+  nanoPrompt.toolsInstruction,
+  inRealTags(nanoPrompt.code, REAL_WORDS.code),
+  inRealTags(nanoPrompt.result, REAL_WORDS.answer),
   inRealTags(nanoPrompt.format.observation, REAL_WORDS.observation),
   inRealTags(nanoPrompt.format.answer, REAL_WORDS.answer),
 ];
@@ -69,12 +73,16 @@ const capitalisedWords = (text: string): readonly string[] => text.match(/\b[A-Z
 function holdsCall({ text, protocol }: PretrainingDocument): boolean {
   const asked = text.slice(text.indexOf(`${protocol.questionLabel} `));
   const mark = (role: TagRole): string => wrap(protocol, role, "\0").split("\0")[0] as string;
-  return (["thought", "call", "observation"] as const).some((role) =>
+  return (["thought", "call", "code", "observation"] as const).some((role) =>
     asked.includes(`\n${mark(role)}`),
   );
 }
 
-const NOUNS = RELATIONS.map(({ noun }) => noun).join("|");
+const NOUNS = [...RELATIONS, ...Object.values(NUMBER_RELATIONS)].map(({ noun }) => noun).join("|");
+/** `code`, whatever the marks around it, before a sum. */
+const REAL_CODE = new RegExp(
+  `\\b${REAL_WORDS.code}\\W+(?:(?:print|result|calc)\\W+)?\\d+ (?:\\*|times)`,
+);
 /** `search` or `information`, whatever the marks around it, before a query or a fact. */
 const REAL_CALL = new RegExp(
   `\\b${REAL_WORDS.call}\\W+(?:(?:the )?(?:${NOUNS})\\b|(?!The\\b)[A-Z]\\w+,? (?:${NOUNS})\\b)`,
@@ -84,4 +92,5 @@ const REAL_RESULT = new RegExp(`\\b${REAL_WORDS.observation}\\W+The (?:${NOUNS})
 const holdsRealRole = ({ text, protocol }: PretrainingDocument): boolean =>
   TAG_ROLES.some((role) => protocol.words[role] === REAL_WORDS[role]) ||
   REAL_CALL.test(text) ||
+  REAL_CODE.test(text) ||
   REAL_RESULT.test(text);

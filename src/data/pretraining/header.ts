@@ -2,15 +2,26 @@
 // The real instruction and its lines are not among these (audit.ts counts).
 
 import type { Random } from "../random.ts";
-import type { Protocol } from "./protocol.ts";
-import { wrap } from "./protocol.ts";
+import type { Kit, Protocol } from "./protocol.ts";
+import { rolesOf, wrap } from "./protocol.ts";
 import type { TagRole } from "./words.ts";
-import { DESCRIPTIONS, INTRODUCTIONS, TAG_ROLES } from "./words.ts";
+import {
+  BOTH_INTRODUCTIONS,
+  COMPUTING_INTRODUCTIONS,
+  DESCRIPTIONS,
+  LOOKUP_INTRODUCTIONS,
+} from "./words.ts";
 
 type HeaderStyle = "marks" | "named" | "legend" | "sentence";
 
+const INTRODUCTIONS: Readonly<Record<Kit, readonly string[]>> = {
+  lookup: LOOKUP_INTRODUCTIONS,
+  code: COMPUTING_INTRODUCTIONS,
+  both: BOTH_INTRODUCTIONS,
+};
+
 export function headerOf(protocol: Protocol, random: Random): string {
-  const roles = TAG_ROLES.filter((role) => role !== "thought" || protocol.thoughts);
+  const roles = rolesOf(protocol);
   const style = random.weighted<HeaderStyle>([
     [6, "marks"],
     [2, "named"],
@@ -21,7 +32,7 @@ export function headerOf(protocol: Protocol, random: Random): string {
     describe(protocol, role, random.pick(DESCRIPTIONS[role]), style),
   );
   const body = style === "sentence" ? `Write ${lines.join(", ")}.` : lines.join("\n");
-  return `${random.pick(INTRODUCTIONS)}\n${body}`;
+  return `${random.pick(INTRODUCTIONS[protocol.kit])}\n${body}`;
 }
 
 function describe(

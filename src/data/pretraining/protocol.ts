@@ -4,18 +4,25 @@
 
 import type { Random } from "../random.ts";
 import type { Relation } from "../relations.ts";
+import { inSigns, inWords, type Sum } from "../sums.ts";
 import type { TagRole } from "./words.ts";
 import { QUESTION_LABELS, REAL_WORDS, TAG_ROLES, TAG_WORDS } from "./words.ts";
 
 export type Wrapper = "xml" | "square" | "braces" | "colon" | "arrow" | "hash" | "bars";
 
+/** Which tools a document has. */
+export type Kit = "lookup" | "code" | "both";
+
 export interface Protocol {
+  readonly kit: Kit;
   readonly wrapper: Wrapper;
   readonly words: Readonly<Record<TagRole, string>>;
   readonly thoughts: boolean; // some protocols go without reasoning
   readonly needs: (phrase: string) => string; // the thought before a lookup
   readonly concludes: (noun: string, name: string) => string; // the thought before the answer
-  readonly query: (relation: Relation, subject: string) => string;
+  readonly query: (relation: Pick<Relation, "noun">, subject: string) => string;
+  readonly code: (sum: Sum) => string; // what the computing tool is given
+  readonly value: (value: string) => string; // what it says
   readonly answer: (noun: string, name: string) => string;
   readonly direct: (noun: string, name: string) => string; // an answer without the tool
   readonly questionLabel: string;
@@ -49,6 +56,22 @@ const QUERIES: Protocol["query"][] = [
   ({ noun }, subject) => `${subject} ${noun}`,
   ({ noun }, subject) => `${subject}, ${noun}`,
 ];
+const CODES: Protocol["code"][] = [
+  (sum) => `print( ${inSigns(sum)} )`,
+  (sum) => `print( ${inSigns(sum)} )`,
+  (sum) => inSigns(sum),
+  (sum) => inWords(sum),
+  (sum) => `result = ${inSigns(sum)}`,
+  (sum) => `calc( ${inSigns(sum)} )`,
+  (sum) => `= ${inSigns(sum)}`,
+];
+const VALUES: Protocol["value"][] = [
+  (value) => value,
+  (value) => value,
+  (value) => value,
+  (value) => `= ${value}`,
+  (value) => `It is ${value}.`,
+];
 const ANSWERS: Protocol["answer"][] = [
   (_, name) => name,
   (_, name) => name,
@@ -73,10 +96,17 @@ export function randomProtocol(random: Random): Protocol {
   const style = { wrapper, words, answer };
   return {
     ...style,
+    kit: random.weighted<Kit>([
+      [50, "lookup"],
+      [20, "code"],
+      [30, "both"],
+    ]),
     thoughts: random.chance(0.93),
     needs: random.pick(NEEDS),
     concludes: random.pick(CONCLUDES),
     query: random.pick(QUERIES),
+    code: random.pick(CODES),
+    value: random.pick(VALUES),
     direct: randomDirect(random, style),
     questionLabel: random.pick(QUESTION_LABELS),
   };
@@ -97,16 +127,20 @@ function randomDirect(
   ]);
 }
 
-/** Four different words, none in the role that it has in the real protocol. */
+/** The marks that a document explains and uses. */
+export function rolesOf({ kit, thoughts }: Protocol): readonly TagRole[] {
+  const absent = { thought: !thoughts, call: kit === "code", code: kit === "lookup" };
+  return TAG_ROLES.filter((role) => !(role in absent && absent[role as keyof typeof absent]));
+}
+
+/** Different words, none in the role that it has in the real protocol. */
 function randomWords(random: Random): Record<TagRole, string> {
   for (;;) {
-    const [thought, call, observation, answer] = random.shuffle(TAG_WORDS) as [
-      string,
-      string,
-      string,
-      string,
-    ];
-    const words = { thought, call, observation, answer };
+    const drawn = random.shuffle(TAG_WORDS);
+    const words = Object.fromEntries(TAG_ROLES.map((role, i) => [role, drawn[i]])) as Record<
+      TagRole,
+      string
+    >;
     if (TAG_ROLES.every((role) => words[role] !== REAL_WORDS[role])) return words;
   }
 }

@@ -2,7 +2,7 @@
 // parameters. The vocabulary is small so that most parameters compute; the head is the embedding.
 
 export const NANO_VOCABULARY = 1024;
-export const NANO_ROW_TOKENS = 512;
+export const NANO_ROW_TOKENS = 768;
 
 export const nanoConfig = {
   architectures: ["Qwen3ForCausalLM"],

@@ -6,7 +6,10 @@
 // of held-out questions without demonstrations (200 of them), without it none of 400, and .40 with
 // three either way.
 
-/** `{open}` and `{close}` stand for the tags. */
+/**
+ * `{open}` and `{close}` stand for the tags. The last three replace or add lines in the recipes with
+ * a Python tool.
+ */
 export const nanoPrompt = {
   instruction: "Use the lookup tool when it helps, then give the answer.",
   format: {
@@ -18,4 +21,7 @@ export const nanoPrompt = {
   examples: "",
   handOver: "Now the question to solve.",
   question: "Question: ",
+  toolsInstruction: "Use the tools when they help, then give the answer.",
+  code: "{open} your code {close}",
+  result: "{open} the final result {close}",
 } as const;
