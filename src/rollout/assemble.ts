@@ -33,7 +33,8 @@ export class StepAssembler {
     this.sequences.length = 0;
     this.prefillLeft = this.maxPrefillTokens;
     this.addBelow(root, common);
-    return this.batch.view(common.seed, common.temperature);
+    const wantLogits = this.sequences.some((each) => numTopOf(each) > 0);
+    return { ...this.batch.view(common.seed, common.temperature), wantLogits };
   }
 
   /** The node's missing tokens, then what is below it. */
@@ -82,3 +83,6 @@ export class StepAssembler {
     this.sequences.push(sequence);
   }
 }
+
+/** Most probable tokens that the turn in progress wants to know of. */
+export const numTopOf = ({ turn }: Sequence): number => turn?.sampling.numTop ?? 0;

@@ -2,6 +2,8 @@
 // The in-process engine is the first implementation; engines behind HTTP come later. Not here:
 // text, tools, tags, limits (rollout.ts).
 
+import type { TopToken } from "./top-tokens.ts";
+
 /**
  * Runs of tokens, outermost first: demonstrations, then question. Equal runs below equal runs are
  * computed once.
@@ -18,11 +20,13 @@ export interface Sampling {
   readonly seed: number;
   readonly group: number;
   readonly sample: number;
+  /** How many of the most probable tokens are reported beside each sampled one; absent: none. */
+  readonly numTop?: number;
   /**
    * Called once for each sampled token, in order; true ends the turn after that token. Must not
    * throw.
    */
-  shouldStop(id: number): boolean;
+  shouldStop(id: number, logprob: number, top: readonly TopToken[]): boolean;
 }
 
 /** N = the turn's sampled tokens, the last one included, whatever it is. */

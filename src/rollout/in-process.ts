@@ -20,7 +20,8 @@ import type {
 import { lineage, PagePool, PrefixTrie } from "./blocks.ts";
 import { NO_COUNTERS } from "./engine.ts";
 import { Sequence } from "./sequence.ts";
-import { StepAssembler } from "./assemble.ts";
+import { numTopOf, StepAssembler } from "./assemble.ts";
+import { NO_TOP, type TopToken, topTokens } from "./top-tokens.ts";
 
 export interface InProcessOptions {
   /** Prompt and observation tokens of one step; longer ones are computed over several steps. */
@@ -195,7 +196,7 @@ export class InProcessEngine implements RolloutEngine {
     const forward = performance.now();
     const samples = this.cache.forward(input);
     const forwardMs = performance.now() - forward;
-    this.deliver(samples);
+    this.deliver(samples, input.temperature);
     this.count(input, forwardMs, performance.now() - start - forwardMs);
   }
 
@@ -205,12 +206,14 @@ export class InProcessEngine implements RolloutEngine {
     return oldest!.turn!.sampling;
   }
 
-  private deliver({ ids_N, logprobs_N, entropies_N }: Samples): void {
+  private deliver(samples: Samples, temperature: number): void {
+    const { ids_N, logprobs_N, entropies_N } = samples;
     const { sequences } = this.assembler;
     const othersWait = sequences.length < this.sampling.size;
     for (let n = 0; n < sequences.length; n++) {
       const sequence = sequences[n]!;
-      const ended = sequence.accept(ids_N[n]!, logprobs_N[n]!, entropies_N[n]!);
+      const top = topOf(samples, n, numTopOf(sequence), temperature);
+      const ended = sequence.accept(ids_N[n]!, logprobs_N[n]!, entropies_N[n]!, top);
       if (ended) {
         this.deactivate(sequence);
         sequence.finish(this.version);
@@ -234,6 +237,19 @@ export class InProcessEngine implements RolloutEngine {
       overheadMs: sums.overheadMs + overheadMs,
     };
   }
+}
+
+function topOf(
+  { ids_N, logprobs_N, logits_NV }: Samples,
+  n: number,
+  count: number,
+  temperature: number,
+): readonly TopToken[] {
+  if (count === 0 || logits_NV === undefined) return NO_TOP;
+  const vocab = logits_NV.length / ids_N.length;
+  const known = { id: ids_N[n]!, logprob: logprobs_N[n]! };
+  const logits_V = logits_NV.subarray(n * vocab, (n + 1) * vocab);
+  return topTokens(logits_V, count, known, temperature > 0 ? temperature : 1);
 }
 
 /** All but the last token can be shared. */

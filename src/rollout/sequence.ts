@@ -5,6 +5,7 @@
 
 import type { PrefixNode } from "./blocks.ts";
 import type { Sampling, SampledTurn, Transcript } from "./engine.ts";
+import type { TopToken } from "./top-tokens.ts";
 import { lineage } from "./blocks.ts";
 
 interface Turn {
@@ -60,14 +61,14 @@ export class Sequence {
   }
 
   /** Takes a sampled token. True when it ends the turn: `finish` is next. */
-  accept(id: number, logprob: number, entropy: number): boolean {
+  accept(id: number, logprob: number, entropy: number, top: readonly TopToken[]): boolean {
     const turn = this.turn!;
     const at = this.length++;
     this.tokens[at] = id;
     this.sampled[at] = 1;
     this.logprobs[at] = logprob;
     this.entropies[at] = entropy;
-    turn.stopped = turn.sampling.shouldStop(id);
+    turn.stopped = turn.sampling.shouldStop(id, logprob, top);
     return turn.stopped || this.length - turn.start === turn.sampling.maxTokens;
   }
 

@@ -58,7 +58,7 @@ class ScriptedSequence implements EngineSequence {
       const id = script[this.played++];
       if (id === undefined) throw new Error("the script is over, and the rollout goes on");
       ids.push(id);
-      stopped = sampling.shouldStop(id);
+      stopped = sampling.shouldStop(id, -0.5, []);
     }
     this.add(ids, 1);
     return {

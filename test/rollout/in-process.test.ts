@@ -2,7 +2,13 @@
 
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { RolloutRecord } from "../../src/rollout/rollout.ts";
-import type { EngineSequence, PromptRuns, SampledTurn } from "../../src/rollout/engine.ts";
+import type {
+  EngineSequence,
+  PromptRuns,
+  SampledTurn,
+  Sampling,
+} from "../../src/rollout/engine.ts";
+import type { TopToken } from "../../src/rollout/top-tokens.ts";
 import { KvCache } from "../../ffi/cache.ts";
 import { Device } from "../../ffi/device.ts";
 import { countersBetween } from "../../src/rollout/engine.ts";
@@ -42,7 +48,8 @@ interface Draw {
   readonly sample?: number;
   readonly maxTokens?: number;
   readonly temperature?: number;
-  readonly shouldStop?: (id: number) => boolean;
+  readonly numTop?: number;
+  readonly shouldStop?: Sampling["shouldStop"];
 }
 function draw(sequence: EngineSequence, change: Draw = {}): Promise<SampledTurn> {
   const shouldStop = (): boolean => false;
@@ -230,6 +237,39 @@ test("logprobs are at the temperature asked for; at 0 the most probable token wi
   const greedy = await draw(again, { temperature: 0, sample: 7 });
   expect(greedy.ids_N).toEqual(turns[0]!.ids_N);
   for (const sequence of [...sequences, again]) sequence[Symbol.dispose]();
+});
+
+test("the most probable tokens are those of the full distribution, for who asks alone", async () => {
+  using opened = open();
+  const sequences = [0, 1].map(() => opened.engine.open(prompt(1), 9));
+  const seen: TopToken[][][] = [[], []];
+  const asking = (numTop: number): Promise<SampledTurn> =>
+    draw(sequences[Number(numTop > 0)]!, {
+      sample: numTop,
+      temperature: 0.5,
+      numTop,
+      shouldStop: (_id, _logprob, top) => seen[Number(numTop > 0)]!.push([...top]) < 0,
+    });
+  await Promise.all([asking(0), asking(3)]);
+  expect(seen[0]).toEqual(Array.from({ length: 9 }, () => []));
+  const { tokens_L } = sequences[1]!.transcript();
+  const vocab = byteTokenizer.vocabSize;
+  const every = Array.from({ length: 9 * vocab }, (_, i) => i);
+  const { logprobs_N } = policy.logprobs(
+    {
+      ...rowsBatch([[...tokens_L]]),
+      targetRows_N: Int32Array.from(every, (i) => tokens_L.length - 10 + Math.floor(i / vocab)),
+      targetIds_N: Int32Array.from(every, (i) => i % vocab),
+    },
+    0.5,
+  );
+  for (const [i, top] of seen[1]!.entries()) {
+    const full = [...logprobs_N.slice(i * vocab, (i + 1) * vocab)];
+    const best = full.toSorted((a, b) => b - a).slice(0, 3);
+    best.forEach((logprob, n) => expect(top[n]!.logprob).toBeCloseTo(logprob, 4));
+    for (const { id, logprob } of top) expect(full[id]).toBeCloseTo(logprob, 4);
+  }
+  for (const sequence of sequences) sequence[Symbol.dispose]();
 });
 
 test("the transcript is the prompt, what was sampled and what was appended", async () => {
