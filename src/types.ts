@@ -39,9 +39,9 @@ export interface Demonstration {
 
 /** Why a tool call gave no result. */
 export type ToolFailure = "timeout" | "error" | "invalid_call" | "unknown_tool" | "unavailable";
-/** `text` is what the policy reads, also when the call failed. */
+/** `text` is what the policy reads, also when the call failed. `executionFailed`: code ran, and ended in an error. */
 export type ToolResult =
-  | { readonly ok: true; readonly text: string }
+  | { readonly ok: true; readonly text: string; readonly executionFailed?: boolean }
   | { readonly ok: false; readonly reason: ToolFailure; readonly text: string; readonly detail: string };
 export interface ToolCall {
   readonly tool: string;

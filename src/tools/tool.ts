@@ -16,6 +16,9 @@ export interface ToolSpec {
   readonly textParameter?: string;
 }
 
+/** The text of an observation; of a tool that runs code, also whether the code ended in an error. */
+export type ToolAnswer = string | { readonly text: string; readonly executionFailed: boolean };
+
 /**
  * A tool takes the text of a call and gives the text of an observation. It should give up when
  * `signal` aborts.
@@ -23,7 +26,7 @@ export interface ToolSpec {
 export interface Tool {
   readonly name: string;
   readonly spec: ToolSpec;
-  call(input: string, signal: AbortSignal): string | Promise<string>;
+  call(input: string, signal: AbortSignal): ToolAnswer | Promise<ToolAnswer>;
   /** Ends processes and connections. */
   [Symbol.asyncDispose]?(): Promise<void>;
 }
@@ -155,7 +158,7 @@ async function attempt(
   const abort = new AbortController();
   try {
     const answer = tool.call(input, abort.signal);
-    if (typeof answer === "string") return { result: { ok: true, text: answer } };
+    if (!(answer instanceof Promise)) return { result: answered(answer) };
     return await beforeDeadline(tool.name, answer, deadlineMs, clock, abort);
   } catch (error) {
     return failed(tool.name, error);
@@ -165,13 +168,13 @@ async function attempt(
 /** The answer, or a timeout that also aborts the attempt. A late answer or rejection is dropped. */
 async function beforeDeadline(
   name: string,
-  answer: Promise<string>,
+  answer: Promise<ToolAnswer>,
   deadlineMs: number,
   clock: Clock,
   abort: AbortController,
 ): Promise<Attempt> {
   const settled = answer.then(
-    (text): Attempt => ({ result: { ok: true, text } }),
+    (given): Attempt => ({ result: answered(given) }),
     (error: unknown) => failed(name, error),
   );
   const late = Promise.withResolvers<Attempt>();
@@ -182,6 +185,10 @@ async function beforeDeadline(
   const made = await Promise.race([late.promise, settled]);
   cancel();
   return made;
+}
+
+function answered(answer: ToolAnswer): ToolResult {
+  return typeof answer === "string" ? { ok: true, text: answer } : { ok: true, ...answer };
 }
 
 function failed(name: string, error: unknown): Attempt {
