@@ -2,10 +2,24 @@
 // store keeps them, screens draw them. Means are over the rollouts of the step unless a comment
 // says otherwise; times are in seconds.
 
+import type { ToolFailure } from "../types.ts";
+
 /** Mean and maximum of a quantity. */
 export interface MeanMax {
   readonly mean: number;
   readonly max: number;
+}
+
+/** Calls of one tool. Latencies are what a rollout waited, with retries and queue. */
+export interface ToolFigures {
+  readonly tool: string;
+  readonly calls: number;
+  readonly failures: Readonly<Partial<Record<ToolFailure, number>>>;
+  readonly retries: number;
+  readonly recorded: number; // answered from the recording, or with another call of the same input
+  readonly p50Ms: number; // of calls for which the tool was asked; 0 without any
+  readonly p99Ms: number;
+  readonly breaker: "closed" | "open" | "half_open"; // at the end
 }
 
 /** Live native objects and bytes after the step, as `counters()` of the engine reports them. */
@@ -39,7 +53,9 @@ export interface StepMetrics {
   readonly em: number;
   readonly validFormat: number;
   readonly toolCalls: number;
+  readonly callsByTool: Readonly<Record<string, number>>; // mean calls, by the tool's name
   readonly toolFailures: number; // failed calls of the step, a count
+  readonly tools: readonly ToolFigures[]; // in the recipe's order
 
   readonly numRollouts: number;
   readonly numGroups: number;

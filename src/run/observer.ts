@@ -3,7 +3,7 @@
 // call returns before the loop goes on.
 
 import type { Sample } from "../types.ts";
-import type { Evaluation, StepMetrics } from "./metrics.ts";
+import type { Evaluation, StepMetrics, ToolFigures } from "./metrics.ts";
 
 /** A stage as planned; a gate may lengthen it. */
 export interface StagePlan {
@@ -49,6 +49,7 @@ export interface RunEnd {
   readonly steps: number; // run by this call
   readonly wallSeconds: number;
   readonly reason?: string; // why it ended early
+  readonly tools?: readonly ToolFigures[]; // of this call of the program, evaluations included
 }
 
 export interface RunObserver {

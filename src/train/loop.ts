@@ -79,7 +79,9 @@ export class TrainingLoop {
     const end = (outcome: RunEnd["outcome"], reason?: string): RunEnd => {
       const wallSeconds = (performance.now() - clock) / 1000;
       const steps = this.progress.step - firstStep;
-      const ended = { outcome, steps, wallSeconds, ...(reason === undefined ? {} : { reason }) };
+      const tools = this.parts.session.world.toolbox.figures();
+      const why = reason === undefined ? {} : { reason };
+      const ended = { outcome, steps, wallSeconds, tools, ...why };
       this.parts.observer.onEnd(ended);
       return ended;
     };
@@ -132,6 +134,7 @@ export class TrainingLoop {
     directory.store.writeStep({ metrics: outcome.metrics, samples: outcome.trained });
     this.progress = afterStep(this.progress);
     observer.onStep(outcome.metrics);
+    this.tellOfTools();
   }
 
   private checkContract(sampled: Parameters<typeof requireContract>[0]): void {
@@ -212,6 +215,13 @@ export class TrainingLoop {
     const { evaluation, samples } = await evaluateHeldOut(session, { stage, step, shots });
     directory.store.writeEvaluation(evaluation, samples);
     observer.onEval(evaluation, samples);
+    this.tellOfTools();
+  }
+
+  private tellOfTools(): void {
+    const { session, observer } = this.parts;
+    const texts = session.world.toolbox.warnings();
+    texts.forEach((text) => observer.onMessage({ level: "warning", text }));
   }
 
   /** Within a stage a checkpoint is written first; between stages there is one already. */

@@ -46,6 +46,8 @@ export interface StepOutcome {
 export async function takeStep(input: StepInput): Promise<StepOutcome> {
   const { recipe, sampler, template, tasks, progress } = input;
   const start = performance.now();
+  const { toolbox } = sampler.settings;
+  const mark = toolbox.mark();
   const sampled = await sampleGroups(sampler, {
     tasks,
     template,
@@ -53,6 +55,7 @@ export async function takeStep(input: StepInput): Promise<StepOutcome> {
     label: `${progress.step + 1}`,
     firstStream: progress.step * recipe.rollout.prompts_per_step,
   });
+  const tools = toolbox.figures(mark);
   input.inspect?.(sampled);
   const weighed = weighGroups(sampled.groups, advantageOptions(recipe.train));
   const updateStart = performance.now();
@@ -60,7 +63,7 @@ export async function takeStep(input: StepInput): Promise<StepOutcome> {
   const now = performance.now();
   const seconds = { update: (now - updateStart) / 1000, step: (now - start) / 1000 };
   return {
-    metrics: stepMetrics(input, sampled, weighed, updates, seconds),
+    metrics: stepMetrics(input, { ...sampled, tools }, weighed, updates, seconds),
     trained: weighed.flatMap(trainedSamples),
     maxBatchTokens: updates.at(-1)?.maxBatchTokens ?? input.maxBatchTokens,
   };
@@ -93,7 +96,7 @@ function runUpdates(input: StepInput, weighed: readonly WeighedGroup[]): UpdateR
 
 function stepMetrics(
   { recipe, progress }: StepInput,
-  { groups, metrics }: SampledGroups,
+  { groups, metrics, tools }: SampledGroups & Pick<StepMetrics, "tools">,
   weighed: readonly WeighedGroup[],
   updates: readonly UpdateResult[],
   seconds: { readonly update: number; readonly step: number },
@@ -106,6 +109,7 @@ function stepMetrics(
     stageStep: stageStep + 1,
     shots: recipe.stages[stage]!.shots,
     ...rolloutFigures(samples),
+    tools,
     numRollouts: samples.length,
     numGroups: groups.length,
     zeroVarianceGroups: weighed.filter(({ zeroVariance }) => zeroVariance).length,

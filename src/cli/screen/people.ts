@@ -20,6 +20,7 @@ import type { ScreenState } from "./state.ts";
 import { duration, harmless, plural } from "./style.ts";
 import type { Style } from "./style.ts";
 import { tableLines } from "./table.ts";
+import { toolLines } from "./tools.ts";
 
 /** Where a screen is drawn. `live` is true for a terminal that can redraw. */
 export interface Output {
@@ -85,6 +86,7 @@ export function endLines(
       sideBySideLines(state.shown, decode, Math.min(width, 140), style),
       style,
     ),
+    toolLines(end.tools ?? []),
     [endLine(end, state, style)],
   ];
   return blocks.flatMap((block) => (block.length > 0 ? [""].concat(block) : []));
