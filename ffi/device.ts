@@ -11,6 +11,14 @@ export interface DeviceInfo {
   readonly total_bytes?: number;
 }
 
+/** What a device can do at most, as measured just now. */
+export interface DeviceLimits {
+  readonly engineFlops: number; // a second, in a large matrix product in fp32 by the engine's kernel
+  readonly torchFlops: number; // by torch's
+  readonly readBytes: number; // a second, from arrays that no cache holds
+  readonly copyBytes: number; // a second, read plus written
+}
+
 export class Device implements Disposable {
   #handle: NativeHandle<"device"> | null;
 
@@ -36,6 +44,14 @@ export class Device implements Disposable {
   describe(): DeviceInfo {
     const json = readText((buffer, capacity) => check("icrl_device_describe", this.handle, buffer, capacity));
     return JSON.parse(json) as DeviceInfo;
+  }
+
+  /** Takes about two seconds. */
+  measureLimits(): DeviceLimits {
+    const out = new Float64Array(4);
+    check("icrl_device_limits", this.handle, out);
+    const [engineFlops, torchFlops, readBytes, copyBytes] = out as unknown as readonly [number, number, number, number];
+    return { engineFlops, torchFlops, readBytes, copyBytes };
   }
 
   /** The largest relative difference of a kernel from its reference in double. */
