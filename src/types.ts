@@ -61,8 +61,8 @@ export interface Turn {
 }
 
 /**
- * Why a rollout ended. `answer`: closed its answer tag; `eos`: sampled an end token; `blank_line`: sampled a stop text;
- * the rest are limits that were reached.
+ * Why a rollout ended. `answer`: gave its answer as the tag profile says; `eos`: sampled an end token without one;
+ * `stop_text`: sampled a stop text; the rest are limits that were reached.
  */
 export type FinishReason = "answer" | "eos" | "stop_text" | "max_turns" | "max_turn_tokens" | "max_new_tokens" | "context";
 

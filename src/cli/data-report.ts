@@ -5,9 +5,12 @@ import { chooseDemonstrations } from "../curriculum/demonstrations.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { LoadedSource } from "../data/source.ts";
 import { tagProfile } from "../reward/tags.ts";
-import { renderPreamble, renderQuestion } from "../rollout/template.ts";
+import { renderQuestion } from "../rollout/demonstration-text.ts";
+import { renderPreamble } from "../rollout/template.ts";
 import { fitsContext, longestTemplate, maxPromptTokens } from "../train/fit.ts";
-import { type PromptModel, promptTemplate, promptText } from "../train/prompt-text.ts";
+import { closedToolbox } from "../train/open-tool.ts";
+import { type PromptModel, toolTags } from "../train/prompt-model.ts";
+import { promptTemplate, promptText } from "../train/prompt-text.ts";
 import type { Demonstration, Task } from "../types.ts";
 import { harmless } from "./screen/style.ts";
 
@@ -86,8 +89,9 @@ function threeOf(tasks: readonly Task[]): readonly Task[] {
 
 function promptOf({ recipe, demonstrations, model }: DataRequest): (task: Task) => ShownPrompt {
   const shown = chooseDemonstrations(recipe.stages[0]!, demonstrations);
-  const words = promptText(recipe.prompt);
-  const before = renderPreamble(words, tagProfile(recipe.tags), shown);
+  const tags = tagProfile(recipe.tags, toolTags(closedToolbox(recipe)));
+  const words = promptText(recipe.prompt, tags);
+  const before = renderPreamble(words, tags, shown);
   const template = typeof model === "string" ? undefined : promptTemplate(recipe, shown, model);
   return ({ id, question, golds }) => {
     const text = before + renderQuestion(words, question);

@@ -5,7 +5,7 @@
 import type { Command } from "commander";
 import { UserError } from "../config/errors.ts";
 import type { Recipe } from "../config/recipe.ts";
-import type { PromptModel } from "../train/prompt-text.ts";
+import type { PromptModel } from "../train/prompt-model.ts";
 import type { DataRequest } from "./data-report.ts";
 import { collect } from "./options.ts";
 
@@ -69,7 +69,7 @@ async function loadData(
 async function openModel(recipe: Recipe, { model }: Options): Promise<PromptModel | string> {
   const { openPromptModel } = await import("../train/prompt-model.ts");
   try {
-    return openPromptModel(recipe.policy);
+    return openPromptModel(recipe);
   } catch (error) {
     if (!(error instanceof UserError) || model !== undefined) throw error;
     return `${recipe.policy.model}: ${error.message}`;

@@ -3,6 +3,7 @@
 
 import type { Command } from "commander";
 import { suggestion, UserError } from "../config/errors.ts";
+import type { TagProfile, ToolTag } from "../reward/tags.ts";
 import type { Demonstration } from "../types.ts";
 
 export function register(program: Command): void {
@@ -12,6 +13,10 @@ export function register(program: Command): void {
     .description("check a file of demonstrations against a tag profile, and show its sizes")
     .argument("<file>", "a YAML file, or a name inside the executable: search")
     .option("--tags <profile>", "the tag profile", "icrl")
+    .option(
+      "--tools <names>",
+      "tools of the recipe, in order, as search,python (default: as named)",
+    )
     .option("--model <folder|name>", "whose tokens are counted (default: characters)")
     .action(check);
   demos
@@ -23,29 +28,47 @@ export function register(program: Command): void {
 
 interface Options {
   readonly tags: string;
+  readonly tools?: string;
   readonly model?: string;
 }
 
-async function check(file: string, { tags: name, model }: Options): Promise<void> {
+async function check(file: string, { tags: profile, tools, model }: Options): Promise<void> {
   const { openDemonstrations } = await import("../data/demonstration-file.ts");
   const { checkDemonstration } = await import("../rollout/demonstration-check.ts");
   const { tagProfile } = await import("../reward/tags.ts");
-  const tags = tagProfile(name);
   const { demonstrations, place } = openDemonstrations(file);
+  const tags = tagProfile(profile, await toolTags(tools?.split(",") ?? named(demonstrations)));
   const faults = demonstrations.flatMap((each, index) =>
     checkDemonstration(tags, each).map(({ path, message }) => {
-      return { id: each.id, message, where: place([index, ...path]) };
+      return { id: each.id, message, path, where: place([index, ...path]) };
     }),
   );
-  const sizes = await sizesOf(demonstrations, name, model);
-  const bad = new Set(faults.map(({ id }) => id));
-  process.stdout.write(table(demonstrations, sizes, bad));
+  if (!faults.some(({ path }) => path.at(-1) === "tool")) {
+    const bad = new Set(faults.map(({ id }) => id));
+    process.stdout.write(table(demonstrations, await sizesOf(demonstrations, tags, model), bad));
+  }
   for (const { id, message, where } of faults) {
     process.stdout.write(`${id}: ${message} (${where})\n`);
   }
   if (faults.length === 0) return;
   throw new UserError(faults.length === 1 ? "one fault" : `${faults.length} faults`, {
     where: file,
+  });
+}
+
+/** The tools that turns name, in order; undefined where none does. */
+function named(demonstrations: readonly Demonstration[]): readonly string[] | undefined {
+  const names = demonstrations.flatMap(({ turns }) => turns.flatMap(({ tool }) => tool ?? []));
+  return names.length === 0 ? undefined : [...new Set(names)];
+}
+
+const PARAMETERS: Readonly<Record<string, string>> = { search: "query", python: "code" };
+
+/** As a recipe that says no more than their names would have them. */
+async function toolTags(names: readonly string[] | undefined): Promise<ToolTag[] | undefined> {
+  const { tagWord } = await import("../config/tool-recipe.ts");
+  return names?.map((name) => {
+    return { name, tag: tagWord(name), textParameter: PARAMETERS[name] ?? "input" };
   });
 }
 
@@ -57,16 +80,17 @@ interface Sizes {
 /** Of each demonstration as a prompt shows it. */
 async function sizesOf(
   demonstrations: readonly Demonstration[],
-  profile: string,
+  tags: TagProfile,
   model: string | undefined,
 ): Promise<Sizes> {
-  const { DEFAULT_PROMPT_TEXT, renderDemonstration } = await import("../rollout/template.ts");
-  const { tagProfile } = await import("../reward/tags.ts");
-  const tags = tagProfile(profile);
-  const texts = demonstrations.map((each) => renderDemonstration(DEFAULT_PROMPT_TEXT, tags, each));
+  const { renderDemonstration } = await import("../rollout/demonstration-text.ts");
+  const { defaultPromptText } = await import("../rollout/words.ts");
+  const words = defaultPromptText(tags);
+  const texts = demonstrations.map((each) => renderDemonstration(words, tags, each));
   if (model === undefined) return { unit: "characters", each: texts.map(({ length }) => length) };
-  const { openPromptModel } = await import("../train/prompt-model.ts");
-  const { tokenizer } = openPromptModel({ model });
+  const { modelFolder } = await import("../train/models.ts");
+  const { openTokenizer } = await import("../model/tokenizer-folder.ts");
+  const tokenizer = openTokenizer(modelFolder({ model }));
   return { unit: "tokens", each: texts.map((text) => tokenizer.encodePlain(text).length) };
 }
 

@@ -38,7 +38,10 @@ const prompt = z.strictObject({
   format: z
     .strictObject({
       think: line.optional(),
+      /** For every tool that `calls` has no line for. */
       call: line.optional(),
+      /** By the tool's name. */
+      calls: z.record(z.string().min(1), line).optional(),
       observation: line.optional(),
       answer: line.optional(),
     })

@@ -206,7 +206,7 @@ function kindFault(name: string, spec: unknown) {
 }
 
 /** The word of a tool's tags. */
-export function tagWord(name: string, { tag }: ToolRecipe): string {
+export function tagWord(name: string, { tag }: Pick<ToolRecipe, "tag"> = {}): string {
   return tag ?? (name === "python" ? "code" : name);
 }
 

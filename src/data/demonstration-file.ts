@@ -2,7 +2,7 @@
 // line and column. Whether they keep to a tag profile is rollout/demonstration-check.ts; which ones
 // a stage shows is curriculum/demonstrations.ts.
 //   - id: lighthouse
-//     tool: search
+//     tool: search            # of every call below; absent: the first tool of the recipe
 //     question: In which year was the lighthouse of Pell Harbour built?
 //     turns:
 //       - think: I need the year in which it was built.
@@ -18,12 +18,14 @@ import { embeddedDemonstrations } from "../config/embedded.ts";
 import { suggestion, UserError } from "../config/errors.ts";
 import { type Path, yamlLayer } from "../config/layer.ts";
 import { schemaError } from "../config/schema-errors.ts";
-import type { Demonstration } from "../types.ts";
+import type { Demonstration, DemonstrationTurn } from "../types.ts";
 
 const text = z.string().trim().min(1);
 
 const turn = z.strictObject({
   think: text,
+  /** Which tool is called; absent: the demonstration's. */
+  tool: text.optional(),
   /** What the tool is asked; absent in the turn that answers. */
   call: text.optional(),
   /** What it said. */
@@ -33,8 +35,8 @@ const turn = z.strictObject({
 const demonstration = z
   .strictObject({
     id: text,
-    /** Which tool the calls are for. */
-    tool: z.enum(["search"]).default("search"),
+    /** Which tool the calls are for; absent: the recipe's first. */
+    tool: text.optional(),
     question: text,
     turns: z.array(turn).min(1),
     answer: text,
@@ -49,11 +51,12 @@ const demonstration = z
   });
 
 function turnFault(
-  { call, observation }: z.output<typeof turn>,
+  { tool, call, observation }: z.output<typeof turn>,
   isLast: boolean,
 ): string | undefined {
   if (isLast && call !== undefined) return "the last turn answers, without a call";
   if (!isLast && call === undefined) return "a turn before the last one needs a call";
+  if (tool !== undefined && call === undefined) return "a tool is named, and not called";
   const isHalf = (call === undefined) !== (observation === undefined);
   return isHalf ? "call and observation go together" : undefined;
 }
@@ -93,13 +96,17 @@ export function parseDemonstrations(yaml: string, file: string): DemonstrationFi
   const layer = yamlLayer(yaml, file);
   const result = fileSchema.safeParse(layer.value, { reportInput: true });
   if (!result.success) throw schemaError(result.error, (path) => layer.place(path), fileSchema);
-  const demonstrations = result.data.map(({ id, question, turns, answer }) => {
-    return { id, question, turns: turns.map(demonstrationTurn), answer };
+  const demonstrations = result.data.map(({ id, tool, question, turns, answer }) => {
+    return { id, question, turns: turns.map((each) => demonstrationTurn(each, tool)), answer };
   });
   return { name: file, demonstrations, place: (path) => layer.place(path) ?? file };
 }
 
-function demonstrationTurn({ think, call, observation }: z.output<typeof turn>) {
+function demonstrationTurn(
+  { think, tool, call, observation }: z.output<typeof turn>,
+  usualTool: string | undefined,
+): DemonstrationTurn {
   if (call === undefined || observation === undefined) return { think };
-  return { think, toolCall: call, observation };
+  const named = tool ?? usualTool;
+  return { think, ...(named !== undefined && { tool: named }), toolCall: call, observation };
 }

@@ -127,19 +127,55 @@ export interface ChatFrame {
   readonly trims: boolean;
 }
 
+/** What every prompt of a model has. */
+export type FrameOptions = Pick<ChatOptions, "tools" | "variables">;
+
 const MARK = "the user's message stands here";
 
-export function chatFrame(
-  template: ChatTemplate,
-  variables: Readonly<Record<string, unknown>> = {},
-): ChatFrame {
+export function chatFrame(template: ChatTemplate, given: FrameOptions = {}): ChatFrame {
   const marked = `\n \n${MARK}\n \n`;
   const message = { role: "user", content: marked };
-  const text = template.render([message], { addGenerationPrompt: true, variables });
+  const text = template.render([message], { addGenerationPrompt: true, ...given });
   const trims = !text.includes(marked);
   const [before = "", after = ""] = text.split(trims ? MARK : marked);
   const times = text.split(MARK).length - 1;
   if (times === 1) return { before, after, trims };
   const seen = times === 0 ? "does not show" : `shows ${times} times`;
   throw new UserError(`the chat template ${seen} a user's message`, { where: template.file });
+}
+
+/** The text around what tools answer: after the assistant's message that called, before its next. */
+export interface ToolFrame {
+  readonly before: string;
+  /** Of two answers. */
+  readonly between: string;
+  readonly after: string;
+}
+
+const CALLED = "the assistant's message ends here";
+const ANSWERS = ["a tool's first answer", "a tool's second answer"] as const;
+
+/** Throws UserError where the template does not show what tools answer. */
+export function toolFrame(template: ChatTemplate, given: FrameOptions = {}): ToolFrame {
+  const messages = [
+    { role: "user", content: MARK },
+    { role: "assistant", content: CALLED },
+    ...ANSWERS.map((content) => ({ role: "tool", content })),
+  ];
+  const text = template.render(messages, { addGenerationPrompt: true, ...given });
+  const [before, between, after] = textsAfter(text, [CALLED, ...ANSWERS]);
+  const isShown = [CALLED, ...ANSWERS].every((mark) => text.split(mark).length === 2);
+  if (isShown && before !== undefined && between !== undefined && after !== undefined) {
+    return { before, between, after };
+  }
+  const hint = "the tag profile hermes needs one that does, such as Qwen's";
+  throw new UserError("the chat template does not show what tools answer", {
+    where: template.file,
+    hint,
+  });
+}
+
+/** The text after each mark, up to the next one. */
+function textsAfter(text: string, marks: readonly string[]): (string | undefined)[] {
+  return marks.map((mark, i) => text.split(mark)[1]?.split(marks[i + 1] ?? mark)[0]);
 }

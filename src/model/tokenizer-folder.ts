@@ -6,6 +6,7 @@ import { UserError } from "../config/errors.ts";
 import type { FolderSource } from "./byte-source.ts";
 import {
   chatFrame,
+  type FrameOptions,
   readChatTemplate,
   readTokenizerConfig,
   specialTokens,
@@ -50,15 +51,15 @@ export interface FrameTokens {
   readonly trims: boolean;
 }
 
-/** `variables`: of the chat template, such as enable_thinking. */
+/** `given`: the tools that the chat template lists, and its own variables (enable_thinking). */
 export function frameTokens(
   source: FolderSource,
   tokenizer: Tokenizer,
-  variables?: Readonly<Record<string, unknown>>,
+  given: FrameOptions = {},
 ): FrameTokens {
   const template = readChatTemplate(source);
   if (template === undefined) return { before: tokenizer.startIds, after: [], trims: false };
-  const { before, after, trims } = chatFrame(template, variables);
+  const { before, after, trims } = chatFrame(template, given);
   return { before: tokenizer.encode(before), after: tokenizer.encode(after), trims };
 }
 

@@ -3,7 +3,7 @@
 
 import type { FinishReason, Rollout, ToolCall, Turn } from "../types.ts";
 import type { SampledTurn, Transcript } from "./engine.ts";
-import type { Observation } from "./observation.ts";
+import type { Observation } from "./observation-layout.ts";
 import type { RolloutRequest } from "./rollout.ts";
 import { Role } from "../types.ts";
 

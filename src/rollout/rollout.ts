@@ -1,7 +1,7 @@
 // One multi-turn rollout, token-in token-out: what was sampled is what is kept, and text exists
 // only to find the end of a turn, for tools and for people. A turn ends at a closing tag, a stop
 // text, an end token or a limit; an end token that was sampled stays in the rollout, so that ending
-// is trained. A limit ends the rollout with its reason: nothing is ever cut to fit. Not here: many
+// is trained. Where turns are messages, an end token ends one, and its calls are made at once. A limit ends the rollout with its reason: nothing is ever cut to fit. Not here: many
 // rollouts at once (batch.ts), rewards.
 
 import type { FinishReason, Rollout, Task, ToolCall } from "../types.ts";
@@ -10,23 +10,26 @@ import type { TagProfile } from "../reward/tags.ts";
 import type { Toolbox } from "../tools/toolbox.ts";
 import type { EngineSequence, RolloutEngine, Transcript } from "./engine.ts";
 import type { Prompt } from "./template.ts";
-import { findStop, parseTurn } from "../reward/tags.ts";
+import type { ToolFrame } from "../model/chat-template.ts";
+import { type ParsedCall, parseTurn } from "../reward/turn.ts";
 import { refusedCall } from "../tools/tool.ts";
 import { RolloutDraft } from "./draft.ts";
 import { ObservationWriter } from "./observation.ts";
+import { chatLayout, type PolicyTurn, tagLayout } from "./observation-layout.ts";
 import { StopScanner } from "./stop-scanner.ts";
 
 export interface RolloutLimits {
-  readonly maxCalls: number; // one call more ends the rollout
+  readonly maxCalls: number; // of all turns; a turn that would exceed it ends the rollout
   readonly maxTurnTokens: number; // sampled tokens of one turn
   readonly maxNewTokens: number; // sampled tokens of all turns
-  readonly maxObservationTokens: number; // a longer observation is cut inside its tags
   readonly context: number; // prompt, sampled tokens and observations
 }
 
 export interface RolloutSettings {
   readonly tokenizer: Tokenizer;
   readonly tags: TagProfile;
+  /** The model's messages of tools; needed where turns are messages. */
+  readonly toolFrame?: ToolFrame | undefined;
   readonly toolbox: Toolbox;
   readonly limits: RolloutLimits;
   readonly stopTexts: readonly string[]; // beside the tags that end a turn
@@ -58,20 +61,28 @@ export async function rollOut(
   const room = settings.limits.context - request.prompt.numTokens;
   const draft = new RolloutDraft(request);
   if (room <= 0) return { rollout: draft.finish("context"), transcript: draft.promptTranscript() };
-  const { maxNewTokens, maxCalls, maxObservationTokens } = settings.limits;
-  using sequence = engine.open(
-    request.prompt.runs,
-    Math.min(room, maxNewTokens + maxCalls * maxObservationTokens),
-  );
+  using sequence = engine.open(request.prompt.runs, Math.min(room, maxAdded(settings)));
   const player = new Player(sequence, draft, request, settings, observations);
   let finish: FinishReason | undefined;
   while (finish === undefined) finish = await player.turn();
   return { rollout: draft.finish(finish), transcript: sequence.transcript() };
 }
 
+/** Tokens that may follow a prompt, sampled or observed. */
+function maxAdded({ limits: { maxNewTokens, maxCalls }, toolbox }: RolloutSettings): number {
+  const each = toolbox.tools.map(({ name }) => toolbox.maxObservationTokens(name));
+  return maxNewTokens + maxCalls * Math.max(...each);
+}
+
 /** Throws a UserError when the limit on observations is too small for their tags. */
-export function observationWriter({ tokenizer, tags, limits }: RolloutSettings): ObservationWriter {
-  return new ObservationWriter(tokenizer, tags.observation, limits.maxObservationTokens);
+export function observationWriter(settings: RolloutSettings): ObservationWriter {
+  const { tokenizer, tags, toolbox, toolFrame } = settings;
+  if (tags.chat && toolFrame === undefined) throw new Error("messages of tools need a template");
+  const layout =
+    toolFrame !== undefined && tags.chat
+      ? chatLayout(tokenizer, toolFrame, tags)
+      : tagLayout(tokenizer, tags);
+  return new ObservationWriter(tokenizer, layout, { toolbox, maxChars: tags.maxResultChars });
 }
 
 type TurnEnd = "end_token" | "tag" | "stop_text" | "limit";
@@ -97,22 +108,20 @@ class Player {
    * or undefined.
    */
   async turn(): Promise<FinishReason | undefined> {
-    const text = await this.sampleTurn();
+    const turn = await this.sampleTurn();
     if (this.end === "limit") return this.reachedLimit() ?? "max_turn_tokens";
-    if (this.end === "end_token") return "eos";
     if (this.end === "stop_text") return "stop_text";
-    const parsed = parseTurn(this.settings.tags, text);
+    const parsed = parseTurn(this.settings.tags, turn.text);
     if (parsed.kind === "answer") return "answer";
-    if (this.draft.numCalls === this.settings.limits.maxCalls) return "max_turns";
+    if (parsed.kind === "none") return "eos";
+    const { maxCalls } = this.settings.limits;
+    if (this.draft.numCalls + parsed.calls.length > maxCalls) return "max_turns";
     const limit = this.reachedLimit();
     if (limit !== undefined) return limit;
-    return this.observe(
-      await this.call(parsed.kind === "call" ? parsed.input : undefined, text),
-      text,
-    );
+    return this.observe(await Promise.all(parsed.calls.map((each) => this.call(each))), turn);
   }
 
-  private async sampleTurn(): Promise<string> {
+  private async sampleTurn(): Promise<PolicyTurn> {
     const { temperature, seed, limits } = this.settings;
     const { stream: group, sample } = this.request;
     this.scanner.clear();
@@ -133,7 +142,7 @@ class Player {
     });
     const text = this.scanner.text();
     this.draft.addTurn(sampled, text);
-    return text;
+    return { text, lastId: sampled.ids_N.at(-1)! };
   }
 
   private endsTurn(id: number): boolean {
@@ -154,25 +163,16 @@ class Player {
     return this.draft.length >= limits.context ? "context" : undefined;
   }
 
-  private async call(input: string | undefined, turnText: string): Promise<ToolCall> {
-    const { toolbox, tags } = this.settings;
-    const tool = toolbox.tools[0]!;
-    if (input !== undefined) return toolbox.call(tool.name, input);
-    const { open, close } = tags.call;
-    return refusedCall(
-      tool.name,
-      turnText.trim(),
-      "invalid_call",
-      `write the call between ${open} and ${close}.`,
-    );
+  private async call({ tool, input, fault }: ParsedCall): Promise<ToolCall> {
+    if (fault !== undefined) return refusedCall(tool, input, "invalid_call", fault);
+    return this.settings.toolbox.call(tool, input);
   }
 
-  private observe(call: ToolCall, turnText: string): FinishReason | undefined {
-    const stop = findStop(this.settings.tags, turnText)!;
-    const endsLine = turnText.includes("\n", stop.end);
-    const observation = this.observations.write(call.result.text, !endsLine);
+  private observe(calls: readonly ToolCall[], turn: PolicyTurn): FinishReason | undefined {
+    const outputs = calls.map(({ tool, result }) => ({ tool, text: result.text }));
+    const observation = this.observations.write(outputs, turn);
     const fits = this.draft.length + observation.tokens.length < this.settings.limits.context;
-    this.draft.addCalls([call], fits ? observation : undefined);
+    this.draft.addCalls(calls, fits ? observation : undefined);
     if (!fits) return "context";
     this.sequence.append(observation.tokens);
     return undefined;

@@ -1,40 +1,13 @@
 // The prompt, as text and as runs of tokens: instruction, one format line a tag, demonstrations,
 // the sentence that hands over, the question. It is two runs, [all but the question, the question],
 // encoded apart at a line's end, so the first run is the same for every question: that is what the
-// KV cache and the training trie share. Not here: the texts themselves (recipe).
+// KV cache and the training trie share. Not here: the words themselves (words.ts, recipe).
 
-import type { Demonstration, DemonstrationTurn } from "../types.ts";
+import type { Demonstration } from "../types.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import type { TagPair, TagProfile } from "../reward/tags.ts";
-
-/** What a prompt says around the examples. Lines, without line ends; an empty one is left out. */
-export interface PromptText {
-  readonly instruction: string;
-  /** A reminder for each tag; `{open}` and `{close}` stand for the tags. */
-  readonly format: Readonly<Record<"think" | "call" | "observation" | "answer", string>>;
-  /** Before the first example; left out without examples. */
-  readonly examples: string;
-  /** Between the examples and the actual question. */
-  readonly handOver: string;
-  /** Before each question: "Question: ". */
-  readonly question: string;
-}
-
-export const DEFAULT_PROMPT_TEXT: PromptText = {
-  instruction:
-    "Answer the question below. Reason first, each time you learn something new. When you lack a " +
-    "fact, look it up with a search; its result is shown to you. Search as often as you need. As " +
-    "soon as you know the answer, give it, short and without explanation.",
-  format: {
-    think: "Reasoning: {open} ... {close}",
-    call: "Search: {open} a query {close}",
-    observation: "The search result then appears as: {open} ... {close}",
-    answer: "Final answer: {open} ... {close}",
-  },
-  examples: "These examples show how it is done:",
-  handOver: "Now solve the actual problem.",
-  question: "Question: ",
-};
+import type { TagProfile } from "../reward/tags.ts";
+import { renderDemonstration, renderQuestion } from "./demonstration-text.ts";
+import { formatLines, type PromptText } from "./words.ts";
 
 /** Tokens of a chat template around the one user message. Empty for policies without one. */
 export interface PromptFrame {
@@ -101,12 +74,10 @@ export function renderPreamble(
   tags: TagProfile,
   demonstrations: readonly Demonstration[],
 ): string {
-  const kinds = ["think", "call", "observation", "answer"] as const;
-  const format = kinds.map((kind) => fillTags(prompt.format[kind], tags[kind]));
   const examples = demonstrations.map((each) => renderDemonstration(prompt, tags, each));
   const introduction = examples.length > 0 ? line(prompt.examples) : "";
   const sections = [
-    [prompt.instruction, ...format].map(line).join(""),
+    [prompt.instruction, ...formatLines(prompt.format, tags)].map(line).join(""),
     ...examples,
     line(prompt.handOver),
   ];
@@ -114,33 +85,4 @@ export function renderPreamble(
   return sections.join("\n");
 }
 
-/** Question and whole trajectory, ending in a line end. */
-export function renderDemonstration(
-  prompt: PromptText,
-  tags: TagProfile,
-  demonstration: Demonstration,
-): string {
-  const turns = demonstration.turns.map((turn) => renderTurn(tags, turn));
-  return (
-    renderQuestion(prompt, demonstration.question) +
-    turns.join("") +
-    inTags(tags.answer, demonstration.answer)
-  );
-}
-
-/** One line, with a question mark. */
-export function renderQuestion(prompt: PromptText, question: string): string {
-  const asked = question.trim();
-  return `${prompt.question}${asked.endsWith("?") ? asked : `${asked}?`}\n`;
-}
-
-function renderTurn(tags: TagProfile, { think, toolCall, observation }: DemonstrationTurn): string {
-  const call = toolCall === undefined ? "" : inTags(tags.call, toolCall);
-  const result = observation === undefined ? "" : inTags(tags.observation, observation);
-  return inTags(tags.think, think) + call + result;
-}
-
-const inTags = ({ open, close }: TagPair, text: string): string => `${open} ${text} ${close}\n`;
-const fillTags = (line: string, { open, close }: TagPair): string =>
-  line.replaceAll("{open}", open).replaceAll("{close}", close);
 const line = (text: string): string => (text === "" ? "" : `${text}\n`);

@@ -2,16 +2,18 @@
 // prompt, tools to call. The others are the paper's baselines, which call no tool: `direct` answers
 // at once, `cot` thinks first, `rag` reads what a search with the question itself finds. Their
 // words are fixed, so that figures of two models can be compared; question and tags are the
-// recipe's. An answer counts in every mode only between the answer tags.
+// recipe's. An answer counts in every mode only where the tag profile wants it.
 
 import { suggestion, UserError } from "../config/errors.ts";
 import type { Recipe } from "../config/recipe.ts";
-import type { Toolbox } from "../tools/toolbox.ts";
-import { observationWriter, type RolloutSettings } from "../rollout/rollout.ts";
-import { type Prompter, PromptTemplate, type PromptText } from "../rollout/template.ts";
-import { tagProfile } from "../reward/tags.ts";
+import type { RolloutSettings } from "../rollout/rollout.ts";
+import { ObservationWriter } from "../rollout/observation.ts";
+import { blockLayout } from "../rollout/observation-layout.ts";
+import { type Prompter, PromptTemplate } from "../rollout/template.ts";
+import { defaultPromptText, type PromptText } from "../rollout/words.ts";
 import type { Task } from "../types.ts";
-import { promptText, type PromptModel } from "./prompt-text.ts";
+import type { PromptModel } from "./prompt-model.ts";
+import { promptText } from "./prompt-text.ts";
 
 export const ANSWER_MODES = ["icrl", "direct", "cot", "rag"] as const;
 export type AnswerMode = (typeof ANSWER_MODES)[number];
@@ -26,8 +28,7 @@ export function parseAnswerMode(text: string): AnswerMode {
 
 const think = "Reasoning: {open} ... {close}";
 const observation = "What a search found: {open} ... {close}";
-const answer = "Final answer: {open} ... {close}";
-const none = { think: "", call: "", observation: "", answer };
+const none = { think: "", call: "", observation: "", answer: "" };
 
 const BASELINES: Readonly<Record<BaselineMode, Pick<PromptText, "instruction" | "format">>> = {
   direct: {
@@ -52,12 +53,20 @@ const BASELINES: Readonly<Record<BaselineMode, Pick<PromptText, "instruction" | 
 /** Prompts of a mode without demonstrations. */
 export function baselineTemplate(
   mode: BaselineMode,
-  { tags, prompt }: Recipe,
-  { tokenizer, frame }: PromptModel,
+  { prompt }: Recipe,
+  { tokenizer, tags, frameWithoutTools }: PromptModel,
 ): PromptTemplate {
-  const { question } = promptText(prompt);
-  const words = { ...BASELINES[mode], examples: "", handOver: "", question };
-  return new PromptTemplate(tokenizer, words, tagProfile(tags), [], frame);
+  const { question } = promptText(prompt, tags);
+  const { instruction, format } = BASELINES[mode];
+  const { answer } = defaultPromptText(tags).format;
+  const words = {
+    instruction,
+    format: { ...format, answer },
+    examples: "",
+    handOver: "",
+    question,
+  };
+  return new PromptTemplate(tokenizer, words, tags, [], frameWithoutTools);
 }
 
 /** A closed call then ends the rollout, as one call too many. */
@@ -73,29 +82,27 @@ export interface Retrieved {
 
 const AT_ONCE = 32; // searches in flight
 
-/** Searches for each question once, and puts what was found below it, in the observation's tags. */
+/** Asks the first tool for each question once, and puts what was found below it, in the observation's tags. */
 export async function retrieveForEach(
   tasks: readonly Task[],
   template: PromptTemplate,
   settings: RolloutSettings,
 ): Promise<Retrieved> {
-  const { toolbox } = settings;
-  const writer = observationWriter(settings);
+  const { toolbox, tokenizer, tags } = settings;
+  const { name: tool } = toolbox.tools[0]!;
+  const limits = { toolbox, maxChars: tags.maxResultChars };
+  const writer = new ObservationWriter(tokenizer, blockLayout(tokenizer, tags), limits);
   const material = new Map<string, string>();
   const failed = new Set<string>();
   for (let first = 0; first < tasks.length; first += AT_ONCE) {
     const questions = tasks.slice(first, first + AT_ONCE).map(({ question }) => question);
-    const found = await Promise.all(questions.map((each) => search(toolbox, each)));
-    found.forEach(({ ok, text }, index) => {
+    const found = await Promise.all(questions.map((each) => toolbox.call(tool, each)));
+    found.forEach(({ result: { ok, text } }, index) => {
       const question = questions[index]!;
       if (!ok) failed.add(question);
-      material.set(question, writer.write(text, false).text);
+      material.set(question, writer.write([{ tool, text }]).text);
     });
   }
   const render = (question: string) => template.render(question, material.get(question)!);
   return { prompter: { render }, failed };
-}
-
-async function search(toolbox: Toolbox, question: string) {
-  return (await toolbox.call(toolbox.tools[0]!.name, question)).result;
 }

@@ -2,7 +2,6 @@
 // records nothing; a run's own evaluations are evaluate.ts. Questions whose prompts do not fit the
 // context count as not answered: a benchmark keeps its size.
 
-import { tagProfile } from "../reward/tags.ts";
 import type { Group } from "../types.ts";
 import type { Prompter } from "../rollout/template.ts";
 import {
@@ -55,7 +54,7 @@ export async function evaluateBenchmarks(
     tell(`${set.name}: ${set.tasks.length} questions`);
     asked_S.push(...bySource(await askAll(opened, set)));
   }
-  const tags = tagProfile(session.recipe.tags);
+  const { tags } = session.prompts;
   const { mode, shots, samples: samplesPerQuestion } = asked;
   const report = (each: Asked): BenchmarkReport => reportOf(each, mode, session);
   return {
@@ -92,7 +91,7 @@ async function askAll(
     const { groups } = await sampleGroups(sampler, { ...request, template });
     return { name, groups, failed: NONE };
   }
-  const written = baselineTemplate(mode, session.recipe, session);
+  const written = baselineTemplate(mode, session.recipe, session.prompts);
   let template: Prompter = written;
   let failed = NONE;
   if (mode === "rag") {
@@ -121,8 +120,8 @@ function pooled(all: readonly Asked[]): Asked {
   return { name: "all", groups: all.flatMap(({ groups }) => groups), failed };
 }
 
-function reportOf(asked: Asked, mode: AnswerMode, { recipe }: Session): BenchmarkReport {
-  const figures = benchmarkFigures(asked, tagProfile(recipe.tags), BOOTSTRAP_SEED);
+function reportOf(asked: Asked, mode: AnswerMode, { prompts }: Session): BenchmarkReport {
+  const figures = benchmarkFigures(asked, prompts.tags, BOOTSTRAP_SEED);
   const { toolCalls, toolFailures } = figures.rollouts;
   if (mode !== "rag") return { ...figures, searches: toolCalls, searchFailures: toolFailures };
   const failed = asked.groups.filter(({ task }) => asked.failed.has(task.question));

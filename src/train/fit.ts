@@ -7,7 +7,8 @@ import type { Recipe } from "../config/recipe.ts";
 import { chooseDemonstrations, demonstrationsForShots } from "../curriculum/demonstrations.ts";
 import type { PromptTemplate } from "../rollout/template.ts";
 import type { Demonstration, Task } from "../types.ts";
-import { promptTemplate, type PromptModel } from "./prompt-text.ts";
+import type { PromptModel } from "./prompt-model.ts";
+import { promptTemplate } from "./prompt-text.ts";
 import { taskPart, type World } from "./world.ts";
 
 /** Tokens that a prompt may have. */

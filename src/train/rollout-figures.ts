@@ -2,7 +2,7 @@
 // step and an evaluation.
 
 import type { MeanMax } from "../run/metrics.ts";
-import { Role, type Rollout, type Sample } from "../types.ts";
+import { Role, type Rollout, type Sample, type ToolCall } from "../types.ts";
 
 /** Means over rollouts unless the name says otherwise. */
 export interface RolloutFigures {
@@ -12,6 +12,7 @@ export interface RolloutFigures {
   readonly em: number;
   readonly validFormat: number;
   readonly toolCalls: number;
+  readonly callsByTool: Readonly<Record<string, number>>; // by the name that was called
   readonly toolFailures: number; // a count
   readonly finishReasons: Readonly<Record<string, number>>; // counts
   readonly finishTurns: readonly number[]; // entry i: rollouts that ended in turn i + 1
@@ -35,6 +36,7 @@ export function rolloutFigures(samples: readonly Sample[]): RolloutFigures {
     em: components.em ?? 0,
     validFormat: components.valid_format ?? 0,
     toolCalls: mean(calls.map((each) => each.length)),
+    callsByTool: callsByTool(calls),
     toolFailures: calls.flat().filter(({ result }) => !result.ok).length,
     finishReasons: Object.fromEntries(countBy(rollouts, ({ finish }) => finish)),
     finishTurns: turnHistogram(rollouts),
@@ -84,6 +86,12 @@ function meanComponents(samples: readonly Sample[]): Record<string, number> {
   return Object.fromEntries(
     names.map((name) => [name, mean(samples.map(({ reward }) => reward.components[name] ?? 0))]),
   );
+}
+
+function callsByTool(calls: readonly (readonly ToolCall[])[]): Record<string, number> {
+  const names = new Set(calls.flat().map(({ tool }) => tool));
+  const made = (name: string): number => calls.flat().filter(({ tool }) => tool === name).length;
+  return Object.fromEntries([...names].map((name) => [name, ratio(made(name), calls.length)]));
 }
 
 function turnHistogram(rollouts: readonly Rollout[]): number[] {

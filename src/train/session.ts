@@ -9,16 +9,16 @@ import { chooseDemonstrations, demonstrationsForShots } from "../curriculum/demo
 import type { FolderSource } from "../model/byte-source.ts";
 import { openFolder } from "../model/model-folder.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { frameTokens, openTokenizer } from "../model/tokenizer-folder.ts";
+import { openTokenizer } from "../model/tokenizer-folder.ts";
 import { loadPolicy } from "../model/weights.ts";
 import { rewardProfile } from "../reward/profiles.ts";
-import { tagProfile } from "../reward/tags.ts";
 import { InProcessEngine } from "../rollout/in-process.ts";
 import type { RolloutEngine } from "../rollout/engine.ts";
 import type { RolloutLimits, RolloutSettings } from "../rollout/rollout.ts";
-import type { PromptFrame, PromptTemplate } from "../rollout/template.ts";
+import type { PromptTemplate } from "../rollout/template.ts";
 import type { Demonstration } from "../types.ts";
 import { fittingWorld } from "./fit.ts";
+import { type PromptModel, promptModel } from "./prompt-model.ts";
 import { promptTemplate } from "./prompt-text.ts";
 import type { Sampler } from "./sampling.ts";
 import type { World } from "./world.ts";
@@ -29,8 +29,7 @@ export class Session implements Disposable {
     readonly device: Device,
     readonly policy: Policy,
     readonly engine: RolloutEngine,
-    readonly tokenizer: Tokenizer,
-    readonly frame: PromptFrame,
+    readonly prompts: PromptModel,
     readonly world: World,
     private readonly owned: DisposableStack,
   ) {}
@@ -46,10 +45,14 @@ export class Session implements Disposable {
     const numPages = Math.ceil(cache_tokens / pageTokens);
     const cache = stack.use(KvCache.open(policy, { numPages, pageTokens }));
     const engine = new InProcessEngine(policy, cache);
-    const frame = frameTokens(weights, tokenizer);
-    const fitting = fittingWorld(recipe, world, { tokenizer, frame });
+    const prompts = promptModel(weights, tokenizer, recipe, world.toolbox);
+    const fitting = fittingWorld(recipe, world, prompts);
     const owned = stack.move();
-    return new Session(recipe, device, policy, engine, tokenizer, frame, fitting, owned);
+    return new Session(recipe, device, policy, engine, prompts, fitting, owned);
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.prompts.tokenizer;
   }
 
   /** Samplers of different seeds never share noise. */
@@ -70,17 +73,18 @@ export class Session implements Disposable {
   }
 
   private template(demonstrations: readonly Demonstration[]): PromptTemplate {
-    return promptTemplate(this.recipe, demonstrations, this);
+    return promptTemplate(this.recipe, demonstrations, this.prompts);
   }
 
   private settings(temperature: number, seed: number): RolloutSettings {
-    const { tags, rollout } = this.recipe;
+    const { tokenizer, tags, toolFrame } = this.prompts;
     return {
-      tokenizer: this.tokenizer,
-      tags: tagProfile(tags),
+      tokenizer,
+      tags,
+      toolFrame,
       toolbox: this.world.toolbox,
       limits: limitsOf(this.recipe),
-      stopTexts: rollout.stop,
+      stopTexts: this.recipe.rollout.stop,
       temperature,
       seed,
     };
@@ -91,12 +95,11 @@ export class Session implements Disposable {
   }
 }
 
-function limitsOf({ rollout, tool }: Recipe): RolloutLimits {
+function limitsOf({ rollout }: Recipe): RolloutLimits {
   return {
     maxCalls: rollout.max_calls,
     maxTurnTokens: rollout.max_turn_tokens,
     maxNewTokens: rollout.max_new_tokens,
-    maxObservationTokens: Object.values(tool)[0]!.max_observation_tokens,
     context: rollout.context,
   };
 }

@@ -32,6 +32,20 @@ test("a file's demonstrations are in its order, with lines kept inside observati
   });
 });
 
+test("a turn calls the tool that it names, else the demonstration's, else the recipe's first", () => {
+  const second =
+    "    - { think: x, tool: python, call: 1 + 1, observation: '2' }\n    - think: It lies";
+  const named = `${good.replace("  question", "  tool: wiki\n  question")}`;
+  const toolsOf = (yaml: string) =>
+    parseDemonstrations(yaml, "d").demonstrations[0]!.turns.map(({ tool }) => tool);
+  expect(toolsOf(good)).toEqual([undefined, undefined]);
+  expect(toolsOf(named.replace("    - think: It lies", second))).toEqual([
+    "wiki",
+    "python",
+    undefined,
+  ]);
+});
+
 describe("a mistake names line, column and what was meant", () => {
   const change = (from: string, to: string): string => good.replace(from, to);
   const table: readonly [claim: string, yaml: string, line: string][] = [
@@ -46,9 +60,9 @@ describe("a mistake names line, column and what was meant", () => {
       "0.answer: expected string, received undefined (d.yaml:1:3)",
     ],
     [
-      "a tool",
-      change("  question", "  tool: serach\n  question"),
-      '(d.yaml:2:3) - did you mean "search"?',
+      "a tool without a call",
+      change("    - think: It lies", "    - tool: search\n      think: It lies"),
+      "a tool is named, and not called (d.yaml:9:7)",
     ],
     [
       "no call",

@@ -17,7 +17,6 @@ export function settings(change: Partial<RolloutSettings> = {}): RolloutSettings
       maxCalls: 2,
       maxTurnTokens: 100,
       maxNewTokens: 200,
-      maxObservationTokens: 80,
       context: 1000,
     },
     stopTexts: ["\n\n"],

@@ -19,6 +19,7 @@ import { checkContract } from "../../src/train/contract.ts";
 import { Role } from "../../src/types.ts";
 import { byteTokenizer, EOS } from "../helpers/byte-tokenizer.ts";
 import { openTiny, randomIds, rowsBatch } from "../helpers/engine.ts";
+import { toolboxOf, toolOf } from "../helpers/tools.ts";
 import { promptOf, settings, task } from "../helpers/rollouts.ts";
 
 setDefaultTimeout(60_000); // the engine may have to be compiled first
@@ -65,15 +66,15 @@ function fullLogprobs(tokens_L: Int32Array, temperature = 1): Float64Array {
 // A random policy never closes a tag; with these stops its turns end, and each byte that is a vowel
 // "calls".
 const chatty = settings({
+  toolbox: toolboxOf([toolOf((input) => `found ${input}`)], { maxObservationTokens: 120 }),
   tags: {
     ...settings().tags,
-    stops: [..."aeiou"].map((text) => ({ kind: "call" as const, text })),
+    stops: [..."aeiou"].map((text) => ({ kind: "call" as const, tool: "search", text })),
   },
   limits: {
     maxCalls: 3,
     maxTurnTokens: 15,
     maxNewTokens: 30,
-    maxObservationTokens: 120,
     context: 500,
   },
   stopTexts: [],

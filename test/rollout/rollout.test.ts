@@ -111,7 +111,7 @@ test("a tag before a blank line in one token counts as the tag", async () => {
 test("a call without its opening tag is a failure that the policy reads, and counts", async () => {
   const rollout = await play({
     script: `oops </search>${answer}`,
-    change: { limits: { ...limits, maxObservationTokens: 120 } },
+    change: { toolbox: toolboxOf([toolOf(() => "")], { maxObservationTokens: 120 }) },
   });
   const [toolCall] = rollout.turns[0]!.toolCalls;
   expect(toolCall?.result).toMatchObject({ ok: false, reason: "invalid_call" });
@@ -133,9 +133,8 @@ test("a tool that fails is an observation, and the rollout goes on", async () =>
 });
 
 test("a long observation is cut inside its tags, which are closed", async () => {
-  const toolbox = toolboxOf([toolOf(() => "ä".repeat(5000))]);
-  const change = { toolbox, limits: { ...limits, maxObservationTokens: 41 } };
-  const rollout = await play({ script: call + answer, change });
+  const toolbox = toolboxOf([toolOf(() => "ä".repeat(5000))], { maxObservationTokens: 41 });
+  const rollout = await play({ script: call + answer, change: { toolbox } });
   const { policyEnd, observationEnd } = rollout.turns[0]!;
   expect(observationEnd - policyEnd).toBeLessThanOrEqual(41);
   expect(observationEnd - policyEnd).toBeGreaterThan(41 - 3); // a character has two tokens
@@ -222,8 +221,8 @@ test("a stop text ends the rollout and is kept", async () => {
 });
 
 test("a limit on observations without room for their tags is refused", async () => {
-  const change = { limits: { ...limits, maxObservationTokens: 5 } };
-  await expect(play({ script: call, change })).rejects.toThrow(
+  const toolbox = toolboxOf([toolOf(() => "")], { maxObservationTokens: 5 });
+  await expect(play({ script: call, change: { toolbox } })).rejects.toThrow(
     "observations of 5 tokens have no room",
   );
 });

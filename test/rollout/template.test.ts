@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import type { Demonstration } from "../../src/types.ts";
 import { tagProfile } from "../../src/reward/tags.ts";
-import { DEFAULT_PROMPT_TEXT, PromptTemplate } from "../../src/rollout/template.ts";
+import { PromptTemplate } from "../../src/rollout/template.ts";
+import { defaultPromptText } from "../../src/rollout/words.ts";
 import { byteTokenizer } from "../helpers/byte-tokenizer.ts";
 
 const tags = tagProfile("icrl");
@@ -107,10 +108,9 @@ test("a special token in a question stays text", () => {
 });
 
 test("the default words name every tag of the profile", () => {
-  const { text: whole } = new PromptTemplate(byteTokenizer, DEFAULT_PROMPT_TEXT, tags, []).render(
-    "?",
-  );
-  for (const { open, close } of [tags.think, tags.call, tags.observation, tags.answer]) {
+  const words = defaultPromptText(tags);
+  const { text: whole } = new PromptTemplate(byteTokenizer, words, tags, []).render("?");
+  for (const { open, close } of [tags.think!, tags.calls[0]!.tags, tags.observation, tags.answer]) {
     expect(whole).toContain(open);
     expect(whole).toContain(close);
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseRecipe } from "../../src/config/load.ts";
+import { tagProfile } from "../../src/reward/tags.ts";
 import { NO_FRAME } from "../../src/rollout/template.ts";
 import {
   ANSWER_MODES,
@@ -15,7 +16,13 @@ import { settings } from "../helpers/rollouts.ts";
 import { toolboxOf, toolOf } from "../helpers/tools.ts";
 
 const recipe = parseRecipe("extends: nano\nname: t", "t.yaml");
-const model = { tokenizer: byteTokenizer, frame: NO_FRAME };
+const model = {
+  tokenizer: byteTokenizer,
+  tags: tagProfile("icrl"),
+  frame: NO_FRAME,
+  frameWithoutTools: NO_FRAME,
+  toolFrame: undefined,
+};
 const promptOf = (mode: "direct" | "cot" | "rag"): string =>
   baselineTemplate(mode, recipe, model).render("Who wrote Orn").text;
 const tasksOf = (...questions: string[]): Task[] =>

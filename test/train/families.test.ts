@@ -11,7 +11,8 @@ import { diskFolder } from "../../src/model/byte-source.ts";
 import { readChatTemplate } from "../../src/model/chat-template.ts";
 import { frameTokens, openTokenizer } from "../../src/model/tokenizer-folder.ts";
 import { tagProfile } from "../../src/reward/tags.ts";
-import { DEFAULT_PROMPT_TEXT, PromptTemplate } from "../../src/rollout/template.ts";
+import { PromptTemplate } from "../../src/rollout/template.ts";
+import { defaultPromptText } from "../../src/rollout/words.ts";
 import { fixture, REAL_MODELS } from "../helpers/fixtures.ts";
 import { tinyRecipe } from "../helpers/tiny-model.ts";
 import { writeTinyFamily } from "../helpers/tiny-family.ts";
@@ -38,13 +39,8 @@ for (const family of REAL_MODELS) {
       const frame = frameTokens(folder, tokenizer);
       const { demonstrations } = almanac();
       const tags = tagProfile("icrl");
-      const template = new PromptTemplate(
-        tokenizer,
-        DEFAULT_PROMPT_TEXT,
-        tags,
-        demonstrations,
-        frame,
-      );
+      const words = defaultPromptText(tags);
+      const template = new PromptTemplate(tokenizer, words, tags, demonstrations, frame);
       const { text, runs } = template.render(QUESTION);
       const messages = [{ role: "user", content: text }];
       const whole = readChatTemplate(folder)!.render(messages, { addGenerationPrompt: true });
