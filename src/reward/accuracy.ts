@@ -1,11 +1,19 @@
 // How right is an answer? Exact match, token F1 and cover exact match, all after SQuAD's
-// normalisation (Rajpurkar et al. 2016). Rewards pay for exact match only; F1 and cover exact match
-// are for evaluations. Of several golds the best one counts.
+// normalisation (Rajpurkar et al. 2016), and equality of mathematics (math/). Of several golds the
+// best one counts. Not here: answers that are code and have to be run (code/).
 
-/**
- * What counts as right. `em_or_all_golds`: also an answer that contains every one of several golds.
- */
-export type AccuracyKind = "em" | "em_or_all_golds";
+import type { AccuracyKind } from "../config/reward-recipe.ts";
+import { mathEquals } from "./math/equal.ts";
+
+/** The kinds that a text alone decides. */
+export type TextAccuracyKind = Exclude<AccuracyKind, "tests">;
+
+export interface Accuracy {
+  /** In [0, 1]: what is paid. */
+  readonly value: number;
+  /** Right in full, 0 or 1 as component `em`: what evaluations count. */
+  readonly isRight: boolean;
+}
 
 const asciiPunctuation = /[!-/:-@[-`{-~]/g;
 
@@ -39,9 +47,32 @@ export function containsAllGolds(answer: string, golds: readonly string[]): bool
   return golds.length > 1 && golds.every((gold) => normalised.includes(comparable(gold)));
 }
 
-export function isAccurate(kind: AccuracyKind, answer: string, golds: readonly string[]): boolean {
-  if (exactMatch(answer, golds)) return true;
-  return kind === "em_or_all_golds" && containsAllGolds(answer, golds);
+/** `f1` is graded: it pays for a part, and is right where an exact match is. */
+export function textAccuracy(
+  kind: TextAccuracyKind,
+  answer: string,
+  golds: readonly string[],
+): Accuracy {
+  if (kind === "f1") {
+    return { value: tokenF1(answer, golds), isRight: exactMatch(answer, golds) };
+  }
+  const isRight = isAccurate(kind, answer, golds);
+  return { value: Number(isRight), isRight };
+}
+
+/** `em_or_all_golds`: also an answer that contains every one of several golds. */
+function isAccurate(kind: TextAccuracyKind, answer: string, golds: readonly string[]): boolean {
+  switch (kind) {
+    case "em":
+    case "f1":
+      return exactMatch(answer, golds);
+    case "em_or_all_golds":
+      return exactMatch(answer, golds) || containsAllGolds(answer, golds);
+    case "cover_em":
+      return coverExactMatch(answer, golds);
+    case "math":
+      return golds.some((gold) => mathEquals(answer, gold));
+  }
 }
 
 /**
