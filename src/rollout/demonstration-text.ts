@@ -21,10 +21,11 @@ export function renderDemonstration(
   return renderQuestion(prompt, question) + written.join("") + renderAnswer(tags, answer);
 }
 
-/** One line, with a question mark. */
+/** With a question mark where a line ends in the middle of nothing: data sets leave it out. */
 export function renderQuestion(prompt: Pick<PromptText, "question">, question: string): string {
   const asked = question.trim();
-  return `${prompt.question}${asked.endsWith("?") ? asked : `${asked}?`}\n`;
+  const isBare = !asked.includes("\n") && /[\p{L}\p{N}]$/u.test(asked);
+  return `${prompt.question}${asked}${isBare ? "?" : ""}\n`;
 }
 
 function renderTurn(tags: TagProfile, turn: DemonstrationTurn): string {

@@ -40,7 +40,7 @@ test("every token of nano's vocabulary has bytes, and the end token ends", () =>
   expect(tokenizer.eosIds).toEqual([0]);
 });
 
-test.each(["think", "search", "information", "answer"])(
+test.each(["think", "search", "code", "information", "answer"])(
   "%s is one token inside its tag",
   (word) => {
     const ids = tokenizer.encode(`<${word}> the </${word}>\n`);
@@ -69,9 +69,16 @@ const nanoRecipes = Object.keys(embeddedRecipes).filter(
   (source) => loadRecipe({ source, overrides: [] }).policy.model === "nano",
 );
 test.each(nanoRecipes)("recipe %s speaks nano's words", (name) => {
-  const { prompt } = loadRecipe({ source: name, overrides: [] });
-  const { handOver, ...words } = nanoPrompt;
-  expect(prompt).toEqual({ ...words, hand_over: handOver });
+  const { prompt, tool } = loadRecipe({ source: name, overrides: [] });
+  const { handOver, toolsInstruction, code, result, ...words } = nanoPrompt;
+  const withPython = "python" in tool;
+  const calls = {
+    ...("search" in tool ? { search: words.format.call } : {}),
+    python: code,
+  };
+  const format = withPython ? { ...words.format, calls, answer: result } : words.format;
+  const instruction = withPython ? toolsInstruction : words.instruction;
+  expect(prompt).toEqual({ ...words, format, instruction, hand_over: handOver });
 });
 
 test("the settings inside the executable are those that pretraining writes", () => {

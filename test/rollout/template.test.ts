@@ -68,6 +68,9 @@ test.each([
   ["Who was it", "Who was it?"],
   ["Who was it?", "Who was it?"],
   ["  Who was it? \n", "Who was it?"],
+  ["Find the sum.", "Find the sum."],
+  ["Find the sum of 3 and 4", "Find the sum of 3 and 4?"],
+  ["def add(a, b):\n    pass", "def add(a, b):\n    pass"],
 ])("the question %p is asked as %p", (question, asked) => {
   expect(template(0).render(question).text.endsWith(`Question: ${asked}\n`)).toBe(true);
 });
