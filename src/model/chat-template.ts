@@ -168,11 +168,16 @@ export function toolFrame(template: ChatTemplate, given: FrameOptions = {}): Too
   if (isShown && before !== undefined && between !== undefined && after !== undefined) {
     return { before, between, after };
   }
-  const hint = "the tag profile hermes needs one that does, such as Qwen's";
-  throw new UserError("the chat template does not show what tools answer", {
-    where: template.file,
-    hint,
-  });
+  const what = "the chat template does not show what tools answer";
+  throw new UserError(what, { where: template.file });
+}
+
+/** Whether the template writes a call with `tag`. */
+export function writesCallsWith(template: ChatTemplate, tag: string): boolean {
+  const call = { type: "function", function: { name: "f", arguments: {} } };
+  const calling = { role: "assistant", content: "", tool_calls: [call] };
+  const messages = [{ role: "user", content: MARK }, calling];
+  return template.render(messages, { addGenerationPrompt: false }).includes(tag);
 }
 
 /** The text after each mark, up to the next one. */

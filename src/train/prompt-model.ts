@@ -4,7 +4,12 @@
 import { UserError } from "../config/errors.ts";
 import type { Recipe } from "../config/recipe.ts";
 import type { FolderSource } from "../model/byte-source.ts";
-import { type FrameOptions, readChatTemplate, toolFrame } from "../model/chat-template.ts";
+import {
+  type FrameOptions,
+  readChatTemplate,
+  toolFrame,
+  writesCallsWith,
+} from "../model/chat-template.ts";
 import type { ToolFrame } from "../model/chat-template.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { frameTokens, openTokenizer } from "../model/tokenizer-folder.ts";
@@ -38,7 +43,7 @@ export function promptModel(
   if (!tags.chat) return { ...plain, frame: frameWithoutTools, toolFrame: undefined };
   const given = { tools: toolbox.tools.map(functionOf) };
   const frame = frameTokens(folder, tokenizer, given);
-  return { ...plain, frame, toolFrame: readToolFrame(folder, name, given) };
+  return { ...plain, frame, toolFrame: readToolFrame(folder, tags, given) };
 }
 
 /** Before any tool is opened: those of an MCP server stand for one. */
@@ -60,9 +65,12 @@ function functionOf({ name, spec: { description, parameters } }: Tool) {
   return { type: "function", function: { name, description, parameters } };
 }
 
-function readToolFrame(folder: FolderSource, profile: string, given: FrameOptions): ToolFrame {
+function readToolFrame(folder: FolderSource, tags: TagProfile, given: FrameOptions): ToolFrame {
   const template = readChatTemplate(folder);
-  if (template !== undefined) return toolFrame(template, given);
-  const what = `the model has no chat template, which the tag profile ${profile} needs`;
-  throw new UserError(what, { where: folder.name, hint: "take a chat model, or tags: icrl" });
+  const { open } = tags.calls[0]!.tags;
+  if (template !== undefined && writesCallsWith(template, open)) return toolFrame(template, given);
+  const has = template === undefined ? "has no chat template" : "writes calls otherwise";
+  const what = `the model ${has}: the tag profile ${tags.name} needs one with ${open}`;
+  const hint = "take a model that has, such as Qwen's, or tags: icrl";
+  throw new UserError(what, { where: template?.file ?? folder.name, hint });
 }
