@@ -24,7 +24,8 @@ async function run({ recipe, run: spec, set = [] }: Options): Promise<void> {
   const { checkSession } = await import("../train/contract-step.ts");
   const { rolloutLines } = await import("./screen/rollout.ts");
   const { outputOf } = await import("./screen/screen.ts");
-  using session = await openSession(recipe, spec, set);
+  await using opened = await openPolicy(recipe, spec, set);
+  const { session } = opened;
   const { rollout, numRollouts, numTrained } = await checkSession(session);
   const { columns, style } = outputOf(process.stdout, process.env);
   const decode = (ids: ArrayLike<number>): string => session.tokenizer.decode(ids);
@@ -35,14 +36,14 @@ async function run({ recipe, run: spec, set = [] }: Options): Promise<void> {
   process.stdout.write(`${[...lines, "", kept].join("\n")}\n`);
 }
 
-async function openSession(
+async function openPolicy(
   recipe: string | undefined,
   spec: string | undefined,
   set: readonly string[],
 ) {
   if (spec !== undefined) {
     const { openCheckpoint } = await import("../train/open-checkpoint.ts");
-    return (await openCheckpoint(spec, set)).session;
+    return openCheckpoint(spec, set);
   }
   const { openRecipe } = await import("../train/open-checkpoint.ts");
   const { defaultRecipe } = await import("../config/embedded.ts");

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import type { DeviceKind } from "../../ffi/device.ts";
 import { UserError } from "../config/errors.ts";
 import type { EvaluationAsked } from "../train/open-evaluation.ts";
-import { collect, parseCount, parseDevice } from "./options.ts";
+import { collect, parseCount, parseDevice, replayed } from "./options.ts";
 
 interface Options {
   readonly run?: string;
@@ -19,6 +19,7 @@ interface Options {
   readonly seed?: number;
   readonly device?: DeviceKind;
   readonly set?: readonly string[];
+  readonly replay?: string;
   readonly json?: boolean;
 }
 
@@ -39,6 +40,7 @@ export function register(program: Command): void {
     .option("--seed <n>", "of noise and of the questions drawn", parseCount("--seed", 0))
     .option("--device <kind>", "cpu or cuda (default: the recipe's)", parseDevice)
     .option("--set <key=value>", "change one value of the recipe; may be repeated", collect)
+    .option("--replay <file>", "answer for tools from this recording, and ask none of them")
     .option("--json", "one JSON object")
     .action(run);
 }
@@ -47,7 +49,7 @@ async function run(options: Options): Promise<void> {
   const { openEvaluation } = await import("../train/open-evaluation.ts");
   const { evaluateBenchmarks } = await import("../train/evaluate-benchmarks.ts");
   const { reportRecord, reportText } = await import("./eval-report.ts");
-  using opened = await openEvaluation(await askedBy(options));
+  await using opened = await openEvaluation(await askedBy(options));
   const tell = (text: string): void => void process.stderr.write(`${text}\n`);
   opened.notes.forEach(tell);
   const isWatched = process.stderr.isTTY && options.json !== true;
@@ -60,7 +62,8 @@ async function askedBy(options: Options): Promise<EvaluationAsked> {
   const { parseAnswerMode } = await import("../train/answer-modes.ts");
   const { run: spec, model, recipe, data = [], samples, limit, seed, device } = options;
   const mode = parseAnswerMode(options.mode);
-  const { shots = 0, set: overrides = [] } = options;
+  const { shots = 0, set = [] } = options;
+  const overrides = [...set, ...replayed(options.replay)];
   if ((spec === undefined) === (model === undefined)) {
     throw usage("give either --run or --model", "--run DIR@stage2, or --model DIR");
   }

@@ -17,6 +17,11 @@ export function parseCount(option: string, smallest: number): (text: string) => 
   };
 }
 
+/** `--replay FILE`, as an override of the recipe. */
+export function replayed(file: string | undefined): readonly string[] {
+  return file === undefined ? [] : [`replay=${JSON.stringify(file)}`];
+}
+
 const DEVICES: readonly DeviceKind[] = ["cpu", "cuda"];
 
 export function parseDevice(text: string): DeviceKind {

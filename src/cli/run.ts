@@ -3,13 +3,14 @@
 
 import type { Command } from "commander";
 import { Interrupt } from "./interrupt.ts";
-import { collect, parseCount } from "./options.ts";
+import { collect, parseCount, replayed } from "./options.ts";
 
 interface Options {
   readonly recipe?: string;
   readonly set?: readonly string[];
   readonly seed?: number;
   readonly run?: string;
+  readonly replay?: string;
   readonly json?: boolean;
 }
 
@@ -24,6 +25,7 @@ export function register(program: Command): void {
     .option("--set <key=value>", "change one value of the recipe; may be repeated", collect)
     .option("--seed <n>", "of data order and sampling", parseCount("--seed", 0))
     .option("--run <folder>", "the run's folder: a new one, or one to go on with")
+    .option("--replay <file>", "answer for tools from this recording, and ask none of them")
     .option("--json", "one JSON object a line; the last one is the summary")
     .action(run);
 }
@@ -35,8 +37,9 @@ async function run(stages: string | undefined, options: Options): Promise<void> 
   const { observeAll } = await import("../run/observer.ts");
   const { recorder } = await import("../run/recorder.ts");
   const { defaultRecipe } = await import("../config/embedded.ts");
-  const { recipe, set: overrides = [], seed, run: path, json = false } = options;
-  using opened = await openRun({ stages, recipe, overrides, seed, run: path }, defaultRecipe);
+  const { recipe, set = [], seed, run: path, replay, json = false } = options;
+  const overrides = [...set, ...replayed(replay)];
+  await using opened = await openRun({ stages, recipe, overrides, seed, run: path }, defaultRecipe);
   const decode = (ids: ArrayLike<number>): string => opened.session.tokenizer.decode(ids);
   const { stdout: stream, env: environment } = process;
   const screen = openScreen({ json, stream, environment, decode });

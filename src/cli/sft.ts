@@ -53,7 +53,7 @@ async function run(options: Options): Promise<void> {
   const { onDevice } = await import("../train/open-evaluation.ts");
   const { set = [], device, json = false, stages, learningRate, out, ...rest } = options;
   const overrides = [...onDevice(device), ...set];
-  using opened = await openSft({ ...rest, stages, learningRate, out, overrides });
+  await using opened = await openSft({ ...rest, stages, learningRate, out, overrides });
   const output = outputOf(process.stdout, process.env);
   const screen = json ? jsonScreen(output.write) : peopleScreen(output);
   using interrupt = new Interrupt((text) => void process.stderr.write(`${text}\n`));

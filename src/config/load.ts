@@ -10,6 +10,7 @@ import { isMap, merged, overrideLayer, yamlLayer, type Layer, type Path } from "
 import { isOwnWorld } from "./data-recipe.ts";
 import { type Recipe, recipeSchema, type SourceRecipe } from "./recipe.ts";
 import { schemaError } from "./schema-errors.ts";
+import { TOOL_PATHS, type ToolRecipe } from "./tool-recipe.ts";
 
 export interface RecipeRequest {
   /** A name inside the executable, or a path to a YAML file. */
@@ -35,7 +36,7 @@ export function recipeText(recipe: Recipe): string {
 
 /** Files that a frozen recipe names, its model's folder too, are found from any folder. */
 export function withAbsolutePaths(recipe: Recipe): Recipe {
-  const { demonstrations, data, policy, reward } = recipe;
+  const { demonstrations, data, policy, reward, replay } = recipe;
   const absolute = (sources: readonly SourceRecipe[]): SourceRecipe[] =>
     sources.map((each) =>
       isOwnWorld(each.path) ? each : { ...each, path: resolve(each.path) },
@@ -49,6 +50,8 @@ export function withAbsolutePaths(recipe: Recipe): Recipe {
     ...recipe,
     ...(isFolder && { policy: { ...policy, model: resolve(policy.model) } }),
     ...(isFile && { demonstrations: resolve(demonstrations) }),
+    ...(replay !== undefined && { replay: resolve(replay) }),
+    tool: mapValues(recipe.tool, withAbsoluteToolPaths),
     ...(reward.file !== undefined && { reward: { ...reward, file: resolve(reward.file) } }),
     data: {
       ...data,
@@ -56,6 +59,19 @@ export function withAbsolutePaths(recipe: Recipe): Recipe {
       ...(data.validation !== undefined && { validation: absolute(data.validation) }),
     },
   };
+}
+
+function withAbsoluteToolPaths(spec: ToolRecipe): ToolRecipe {
+  const paths: Record<string, string> = {};
+  for (const key of TOOL_PATHS) {
+    const path = (spec as Readonly<Record<string, unknown>>)[key];
+    if (typeof path === "string") paths[key] = resolve(path);
+  }
+  return { ...spec, ...paths };
+}
+
+function mapValues<V>(map: Readonly<Record<string, V>>, change: (value: V) => V) {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value)]));
 }
 
 function checked(layers: readonly Layer[], overrides: readonly string[]): Recipe {

@@ -180,6 +180,8 @@ export const recipeSchema = z
     tags: z.string().min(1).default("icrl"),
     prompt: prompt.prefault({}),
     tool: tools.prefault({ search: {} }),
+    /** A recording that all answers of tools come from: nobody is asked for anything. */
+    replay: z.string().min(1).optional(),
     reward: rewardSection.prefault({}),
     rollout: rollout.prefault({}),
     train: train.prefault({}),

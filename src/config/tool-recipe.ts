@@ -205,6 +205,9 @@ function kindFault(name: string, spec: unknown) {
   return [{ code: "custom" as const, path, message: `${what}: ${hint}` }];
 }
 
+/** Keys that name a file or a folder. */
+export const TOOL_PATHS = ["index", "cwd", "recording"] as const;
+
 /** The word of a tool's tags. */
 export function tagWord(name: string, { tag }: Pick<ToolRecipe, "tag"> = {}): string {
   return tag ?? (name === "python" ? "code" : name);

@@ -54,15 +54,19 @@ export function parseObject(input: string): Arguments {
   } catch {
     throw new InvalidCallError("the call is not JSON.");
   }
-  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isObject) throw new InvalidCallError("the call is not a JSON object.");
-  return value as Arguments;
+  if (!isObject(value)) throw new InvalidCallError("the call is not a JSON object.");
+  return value;
+}
+
+function isObject(value: unknown): value is Arguments {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 const isEmpty = (value: unknown): boolean => value === undefined || value === "";
 
 function missingText(missing: readonly string[], textParameter: string | undefined): string {
-  return textParameter === undefined ? `${missing.join(" and ")} is missing.` : "the call is empty.";
+  if (textParameter !== undefined) return "the call is empty.";
+  return `${missing.join(" and ")} ${missing.length === 1 ? "is" : "are"} missing.`;
 }
 
 function requireFit(name: string, value: unknown, schemas: ParameterSchemas): void {
@@ -82,13 +86,19 @@ function requireFit(name: string, value: unknown, schemas: ParameterSchemas): vo
 function isOfType(value: unknown, type: string): boolean {
   if (type === "integer") return Number.isInteger(value);
   if (type === "array") return Array.isArray(value);
-  if (type === "object") return typeof value === "object" && value !== null && !Array.isArray(value);
+  if (type === "object") return isObject(value);
   return typeof value === type;
 }
 
 function defaultsOf(schemas: ParameterSchemas): Arguments {
   const entries = Object.entries(schemas).filter(([, schema]) => schema.default !== undefined);
   return Object.fromEntries(entries.map(([name, schema]) => [name, schema.default]));
+}
+
+/** The same text for the same values, in whatever order they were given. */
+export function canonical(values: Arguments): string {
+  const entries = Object.entries(values).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify(Object.fromEntries(entries));
 }
 
 /** As it stands in a text. */

@@ -20,6 +20,8 @@ import type { ToolAnswer, ToolSpec } from "./tool.ts";
 export interface CommandOptions {
   /** Program and arguments; `{name}` is a parameter, `{input}` the whole input. */
   readonly command: readonly string[];
+  /** Where the program is. */
+  readonly program: string;
   readonly cwd: string;
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -30,10 +32,12 @@ export class CommandTool implements RecordableTool {
   private readonly running = new Set<ChildProcess>();
   private readonly usesInput: boolean;
 
+  /** `variable`: of the environment, by name. */
   constructor(
     readonly name: string,
     readonly spec: ToolSpec,
     private readonly options: CommandOptions,
+    private readonly variable: (name: string) => string,
   ) {
     const used = options.command.flatMap((part) => placeholdersOf(part).parameters);
     this.usesInput = used.length > 0;
@@ -50,8 +54,8 @@ export class CommandTool implements RecordableTool {
   }
 
   async call(input: string, signal: AbortSignal): Promise<ToolAnswer> {
-    const argv = this.argv(parseArguments(this.spec, input), input);
-    const child = this.start(argv);
+    const args = this.args(parseArguments(this.spec, input), input);
+    const child = this.start(args);
     const kill = (): void => killGroup(child);
     signal.addEventListener("abort", kill);
     try {
@@ -68,15 +72,16 @@ export class CommandTool implements RecordableTool {
     this.running.forEach(killGroup);
   }
 
-  private argv(values: Arguments, input: string): readonly string[] {
+  private args(values: Arguments, input: string): readonly string[] {
     const parameter = (name: string): string =>
       Object.hasOwn(values, name) ? argumentText(values[name]) : name === "input" ? input : "";
-    return this.options.command.map((part) => filled(part, parameter, (name) => `\${${name}}`));
+    const [, ...parts] = this.options.command;
+    return parts.map((part) => filled(part, parameter, this.variable));
   }
 
-  private start([program = "", ...rest]: readonly string[]): ChildProcess {
-    const { cwd, env } = this.options;
-    const child = spawn(program, rest, { cwd, env, detached: true, stdio: "pipe" });
+  private start(args: readonly string[]): ChildProcess {
+    const { program, cwd, env } = this.options;
+    const child = spawn(program, args, { cwd, env, detached: true, stdio: "pipe" });
     this.running.add(child);
     return child;
   }
@@ -140,18 +145,18 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
-/** The command with its program's place. Throws UserError where there is none. */
-export function resolveCommand(
-  [program = "", ...rest]: readonly string[],
+/** Where a program is. Throws UserError where there is none. */
+export function resolveProgram(
+  program: string,
   cwd: string,
   path: string | undefined,
   where: string,
-): readonly string[] {
+): string {
   if (!existsSync(cwd)) throw new UserError(`there is no folder ${cwd}`, { where: `${where}.cwd` });
   const found = Bun.which(program.includes("/") ? resolve(cwd, program) : program, {
     PATH: path ?? "",
   });
-  if (found !== null) return [found, ...rest];
+  if (found !== null) return found;
   const hint = program.includes("/") ? `looked for ${resolve(cwd, program)}` : "it is not in PATH";
   throw new UserError(`there is no program "${program}"`, { where, hint });
 }

@@ -4,7 +4,7 @@
 // server's and may pass.
 
 import { filled, onlyParameter } from "../config/placeholders.ts";
-import { type Arguments, argumentText, parseArguments } from "./arguments.ts";
+import { type Arguments, argumentText, canonical, parseArguments } from "./arguments.ts";
 import type { RecordableTool } from "./recorded.ts";
 import { MAX_DETAIL, parseJson, requestText, StatusError, type ToolRequest } from "./request.ts";
 import { InvalidCallError, type ToolSpec } from "./tool.ts";
@@ -40,7 +40,7 @@ export class HttpTool implements RecordableTool {
   }
 
   normalise(input: string): string {
-    return JSON.stringify(parseArguments(this.spec, input));
+    return canonical(parseArguments(this.spec, input));
   }
 
   async call(input: string, signal: AbortSignal): Promise<string> {

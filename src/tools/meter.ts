@@ -48,8 +48,9 @@ export class Meter {
   figures(breaker: BreakerState, since: MeterMark = NOTHING): ToolFigures {
     const { counts } = this;
     const latencies = this.latencies.since(since.latencies);
+    const before = (why: string): number => since.counts.failures[why as ToolFailure] ?? 0;
     const failures = Object.entries(counts.failures)
-      .map(([why, count]) => [why, count - (since.counts.failures[why as ToolFailure] ?? 0)] as const)
+      .map(([why, count]) => [why, count - before(why)] as const)
       .filter(([, count]) => count > 0);
     return {
       tool: this.tool,

@@ -79,6 +79,12 @@ export class Recording implements Disposable {
     this.db.query(INSERT).run(kind, settings, input, text, executionFailed ?? null, Date.now());
   }
 
+  /** As `keep`, but the last one counts. */
+  note({ kind, settings, input }: AnswerKey, text: string): void {
+    const sql = INSERT.replace("IGNORE", "REPLACE");
+    this.db.query(sql).run(kind, settings, input, text, null, Date.now());
+  }
+
   get size(): number {
     return this.db.query<{ n: number }, []>("SELECT count(*) AS n FROM answers").get()!.n;
   }

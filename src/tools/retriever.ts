@@ -1,12 +1,12 @@
 // The search tool over HTTP: the client of retrievers that speak the format of Search-R1's.
 //   POST /retrieve {"queries": ["..."], "topk": 3, "return_scores": true}
 //   -> {"result": [[{"document": {"id": "0", "contents": "\"Title\"\nbody"}, "score": 0.83}]]}
-// Documents also come bare, without scores, without ids, or with title and text apart. Deadlines and
-// retries are callTool's; a server that answers nonsense is an error of the call. Not here: search
-// in this process (search.ts), a retriever's server.
+// Documents also come bare, without scores, without ids, or with title and text apart. Deadlines
+// and retries are callTool's; a server that answers nonsense is an error of the call. Not here:
+// search in this process (search.ts), a retriever's server.
 
 import { z } from "zod";
-import type { Passage } from "./bm25.ts";
+import { oneLine, type Passage, splitContents } from "./passage.ts";
 import type { RecordableTool } from "./recorded.ts";
 import { DEFAULT_MAX_BYTES, MAX_DETAIL, parseJson, requestText } from "./request.ts";
 import { renderPassages } from "./search.ts";
@@ -88,13 +88,3 @@ function passageOf(document: z.output<typeof documentSchema>, index: number): Pa
   if ("contents" in document) return { id: name, ...splitContents(document.contents) };
   return { id: name, title: document.title ?? "", text: oneLine(document.text) };
 }
-
-/** The first line is the title, usually in quotes; a single line is text without a title. */
-function splitContents(contents: string): { readonly title: string; readonly text: string } {
-  const [first = "", ...rest] = contents.trim().split("\n");
-  if (rest.length === 0) return { title: "", text: first };
-  return { title: first.trim().replace(/^"(.*)"$/, "$1"), text: oneLine(rest.join("\n")) };
-}
-
-/** A passage is a line of the observation. */
-const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, " ");

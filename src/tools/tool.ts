@@ -16,7 +16,7 @@ export interface ToolSpec {
   readonly textParameter?: string;
 }
 
-/** The text of an observation; of a tool that runs code, also whether the code ended in an error. */
+/** An observation's text; of a tool that runs code, also whether the code ended in an error. */
 export type ToolAnswer = string | { readonly text: string; readonly executionFailed: boolean };
 
 /**

@@ -107,9 +107,11 @@ export class Toolbox implements AsyncDisposable {
     return [...this.seats.values()].flatMap((seat) => seat.warning() ?? []);
   }
 
-  /** Answers go to this file from now on, and those that there are. Nothing in a replay. */
+  /** The run's answers go to this file from now on, where its tools are recorded. */
   recordIn(path: string): void {
-    this.options.recording?.moveTo(path);
+    const { recording } = this.options;
+    const isUsed = this.entries.some(({ memory }) => memory?.recording === recording);
+    if (recording !== undefined && isUsed) recording.moveTo(path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -164,7 +166,7 @@ class Seat {
     const key = keyOrRefusal(memory, tool.name, input);
     if ("result" in key) return { call: key, recorded: false };
     const kept = memory.recording.find(key);
-    if (kept !== undefined) return { call: without(tool.name, { ok: true, ...kept }), recorded: true };
+    if (kept !== undefined) return notAsked(tool.name, { ok: true, ...kept });
     if (memory.mode === "replay") {
       const detail = `not in the recording ${memory.recording.path}: ${JSON.stringify(key.input)}`;
       return { call: refusedCall(tool.name, input, "unavailable", detail), recorded: false };
@@ -176,7 +178,7 @@ class Seat {
   private async share(key: AnswerKey, { recording }: Memory, input: string): Promise<Answer> {
     const { tool } = this.entry;
     const first = this.pending.get(key.input);
-    if (first !== undefined) return { call: without(tool.name, (await first).result), recorded: true };
+    if (first !== undefined) return notAsked(tool.name, (await first).result);
     const made = this.make(input);
     this.pending.set(key.input, made);
     try {
@@ -203,9 +205,9 @@ interface Answer {
   readonly recorded: boolean;
 }
 
-/** A call for which nothing was asked. */
-function without(tool: string, result: ToolCall["result"]): ToolCall {
-  return { tool, input: "", result, latencyMs: 0, attempts: 0 };
+/** Of a call for which the tool had nothing to do. */
+function notAsked(tool: string, result: ToolCall["result"]): Answer {
+  return { call: { tool, input: "", result, latencyMs: 0, attempts: 0 }, recorded: true };
 }
 
 function keyOrRefusal(memory: Memory, tool: string, input: string): AnswerKey | ToolCall {

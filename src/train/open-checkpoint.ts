@@ -2,12 +2,14 @@
 // run (open-run.ts).
 
 import { loadRecipe } from "../config/load.ts";
+import type { Recipe } from "../config/recipe.ts";
+import type { FolderSource } from "../model/byte-source.ts";
 import { checkpointFolder } from "./checkpoint-folder.ts";
 import { modelFolder } from "./models.ts";
 import { Session } from "./session.ts";
 import { openWorld } from "./world.ts";
 
-export interface OpenedCheckpoint extends Disposable {
+export interface OpenedCheckpoint extends AsyncDisposable {
   /** "base" for the policy before training. */
   readonly stage: string;
   readonly step: number;
@@ -20,12 +22,24 @@ export async function openCheckpoint(
   overrides: readonly string[] = [],
 ): Promise<OpenedCheckpoint> {
   const { stage, step, recipe, weights } = checkpointFolder(spec, overrides);
-  const session = Session.open(recipe, weights, await openWorld(recipe));
-  return { stage, step, session, [Symbol.dispose]: () => session[Symbol.dispose]() };
+  return { stage, step, ...(await openSession(recipe, weights)) };
 }
 
 /** A recipe's policy before any training. */
-export async function openRecipe(source: string, overrides: readonly string[]): Promise<Session> {
+export async function openRecipe(
+  source: string,
+  overrides: readonly string[],
+): Promise<OpenedCheckpoint> {
   const recipe = loadRecipe({ source, overrides });
-  return Session.open(recipe, modelFolder(recipe.policy), await openWorld(recipe));
+  const opened = await openSession(recipe, modelFolder(recipe.policy));
+  return { stage: "base", step: 0, ...opened };
+}
+
+async function openSession(recipe: Recipe, weights: FolderSource) {
+  await using stack = new AsyncDisposableStack();
+  const world = await openWorld(recipe);
+  stack.use(world.toolbox);
+  const session = stack.use(Session.open(recipe, weights, world));
+  const owned = stack.move();
+  return { session, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -48,7 +48,7 @@ export interface TaskSet {
   readonly seed: number;
 }
 
-export interface OpenedEvaluation extends Disposable {
+export interface OpenedEvaluation extends AsyncDisposable {
   readonly asked: EvaluationAsked;
   /** "base" for a policy before training. */
   readonly stage: string;
@@ -60,19 +60,22 @@ export interface OpenedEvaluation extends Disposable {
 
 /** Throws UserError where something asked for is not there. The caller closes it. */
 export async function openEvaluation(asked: EvaluationAsked): Promise<OpenedEvaluation> {
+  await using stack = new AsyncDisposableStack();
   const { stage, step, recipe, weights } = policyAsked(asked);
   requireDifferentSamples(asked, recipe);
   const demonstrations = demonstrationsOf(recipe);
   demonstrationsForShots(asked.shots, recipe.stages, demonstrations);
   const named = asked.data.length > 0 ? await namedSets(asked, recipe) : undefined;
   const validation = named === undefined ? (await loadDataset(recipe.data)).validation : [];
-  const toolbox = usesTool(asked.mode) ? await openToolbox(recipe) : closedToolbox(recipe);
+  const opening = usesTool(asked.mode) ? openToolbox(recipe) : closedToolbox(recipe);
+  const toolbox = stack.use(await opening);
   const parts = { train: [], parts: [], notes: [], validation, demonstrations, toolbox };
-  const session = Session.open(recipe, weights, parts);
+  const session = stack.use(Session.open(recipe, weights, parts));
   const sets = named ?? [heldOutSet(asked, session)];
   const notes = [...session.world.notes, ...notesOf(asked, recipe)];
-  const close = (): void => session[Symbol.dispose]();
-  return { asked, stage, step, session, sets, notes, [Symbol.dispose]: close };
+  const owned = stack.move();
+  const close = () => owned.disposeAsync();
+  return { asked, stage, step, session, sets, notes, [Symbol.asyncDispose]: close };
 }
 
 const usesTool = (mode: AnswerMode): boolean => mode === "icrl" || mode === "rag";

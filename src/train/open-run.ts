@@ -28,7 +28,7 @@ export interface RunRequest {
   readonly run: string | undefined;
 }
 
-export interface OpenedRun extends Disposable {
+export interface OpenedRun extends AsyncDisposable {
   readonly recipe: Recipe;
   readonly range: StageRange;
   readonly directory: RunDirectory;
@@ -42,11 +42,12 @@ export interface OpenedRun extends Disposable {
  * Throws UserError before anything is written, where the request is wrong. The caller closes it.
  */
 export async function openRun(request: RunRequest, defaultRecipe: string): Promise<OpenedRun> {
-  using stack = new DisposableStack();
+  await using stack = new AsyncDisposableStack();
   const { run } = request;
   const exists = run !== undefined && existsSync(join(run, "recipe.yaml"));
   const prepared = exists ? await continueRun(request, run) : await newRun(request, defaultRecipe);
   const { recipe, range, path, checkpoint, world } = prepared;
+  stack.use(world.toolbox);
   if (prepared.directory !== undefined) stack.use(prepared.directory);
   const model = modelFolder(recipe.policy);
   const weights = checkpoint === undefined ? model : diskFolder(checkpoint.path);
@@ -54,11 +55,23 @@ export async function openRun(request: RunRequest, defaultRecipe: string): Promi
   const anchor = anchorFolder(recipe, path, checkpoint, model);
   const learner = stack.use(Learner.open(recipe, session.device, session.policy, anchor));
   const directory = prepared.directory ?? stack.use(RunDirectory.create(path, recipeText(recipe)));
+  world.toolbox.recordIn(join(directory.path, RECORDING));
   if (exists) forgetWhatIsLost(directory, checkpoint, request.overrides);
   const owned = stack.move();
-  const close = (): void => owned.dispose();
-  return { recipe, range, directory, session, learner, checkpoint, model, [Symbol.dispose]: close };
+  return {
+    recipe,
+    range,
+    directory,
+    session,
+    learner,
+    checkpoint,
+    model,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
+
+/** What the tools answered, in the run's folder. */
+const RECORDING = "tools.sqlite";
 
 interface PreparedRun {
   readonly recipe: Recipe;

@@ -34,11 +34,11 @@ export interface SftRequest {
   readonly learningRate: number | undefined; // absent: the recipe's
 }
 
-export type OpenedSft = Omit<SftParts, "observer" | "shouldStop"> & Disposable;
+export type OpenedSft = Omit<SftParts, "observer" | "shouldStop"> & AsyncDisposable;
 
 /** Throws UserError before anything is written, where the request is wrong. To be closed. */
 export async function openSft(request: SftRequest): Promise<OpenedSft> {
-  using stack = new DisposableStack();
+  await using stack = new AsyncDisposableStack();
   refuseCheckpoint(request.run);
   const { recipe, weights } = checkpointFolder(`${request.run}@${request.from}`, request.overrides);
   const out = request.out ?? freshRunPath("runs", `${basename(resolve(request.run))}-sft`);
@@ -46,7 +46,9 @@ export async function openSft(request: SftRequest): Promise<OpenedSft> {
     throw new UserError("this run exists already", { where: out, hint: "name a new folder" });
   }
   const rule = { minReward: request.minReward, stages: stagesAsked(request, recipe) };
-  const session = stack.use(Session.open(recipe, weights, await openWorld(recipe)));
+  const world = await openWorld(recipe);
+  stack.use(world.toolbox);
+  const session = stack.use(Session.open(recipe, weights, world));
   const selection = select(request, rule, session);
   const directory = stack.use(RunDirectory.create(out, recipeText(withAbsolutePaths(recipe))));
   directory.store.setMeta("kind", "sft");
@@ -59,7 +61,7 @@ export async function openSft(request: SftRequest): Promise<OpenedSft> {
     from: request.from,
     selection,
     options: optionsOf(request, recipe),
-    [Symbol.dispose]: () => owned.dispose(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 

@@ -39,7 +39,7 @@ const path = (name: string): string => join(folder.path, name);
 
 async function run(run_: string, overrides: readonly string[], stopAfter = Infinity) {
   const request = { stages: undefined, recipe, overrides, seed: undefined, run: path(run_) };
-  using opened = await openRun(request, "nano");
+  await using opened = await openRun(request, "nano");
   let steps = 0;
   const observer = observeAll([{ onStep: () => void steps++ }]);
   const shouldStop = (): boolean => steps >= stopAfter;
@@ -48,7 +48,7 @@ async function run(run_: string, overrides: readonly string[], stopAfter = Infin
 }
 const goOn = async (run_: string, overrides: readonly string[] = []): Promise<void> => {
   const request = { stages: undefined, recipe: undefined, overrides, seed: undefined };
-  using opened = await openRun({ ...request, run: path(run_) }, "nano");
+  await using opened = await openRun({ ...request, run: path(run_) }, "nano");
   const parts = { ...opened, observer: observeAll([]), shouldStop: () => false };
   await new TrainingLoop(parts, opened.checkpoint).run(opened.range);
 };

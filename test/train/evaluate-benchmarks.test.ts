@@ -36,7 +36,7 @@ beforeAll(() => {
 afterAll(() => folder[Symbol.dispose]());
 
 async function report(change: Partial<EvaluationAsked> = {}): Promise<EvaluationReport> {
-  using opened = await openEvaluation({ ...asked, ...change });
+  await using opened = await openEvaluation({ ...asked, ...change });
   const { seconds: _, ...rest } = await evaluateBenchmarks(opened, () => undefined);
   return { ...rest, seconds: 0 };
 }

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { setThreads } from "../../ffi/native.ts";
-import { ALMANAC } from "../../src/config/data-recipe.ts";
+import { isOwnWorld } from "../../src/config/data-recipe.ts";
 import { embeddedRecipes } from "../../src/config/embedded.ts";
 import { loadRecipe } from "../../src/config/load.ts";
 import type { Recipe, SourceRecipe } from "../../src/config/recipe.ts";
@@ -17,7 +17,7 @@ import { TrainingLoop } from "../../src/train/loop.ts";
 import { openRun } from "../../src/train/open-run.ts";
 import { type DataFolder, dataFolder } from "../helpers/data-files.ts";
 import { fixture, type RealModel } from "../helpers/fixtures.ts";
-import { ANSWER, questionFile } from "../helpers/question-rows.ts";
+import { ANSWER, FUNCTION, NUMBER, questionFile } from "../helpers/question-rows.ts";
 import { type RetrieverServer, serveRetriever } from "../helpers/retriever-server.ts";
 import { writeTinyFamily } from "../helpers/tiny-family.ts";
 
@@ -25,7 +25,26 @@ setDefaultTimeout(300_000);
 
 const STEPS = 3;
 /** What a policy of a real family writes, more or less: calls and answers, closed or not. */
-const TEXTS = [`<search> ${ANSWER} </search>`, `<answer> ${ANSWER} </answer>`];
+const SEARCHING = [`<search> ${ANSWER} </search>`, `<answer> ${ANSWER} </answer>`];
+const TEXTS: readonly [tags: string, reward: string, texts: readonly string[]][] = [
+  ["icrl", "icrl-math", [`<code> print(${NUMBER}) </code>`, `<answer> ${NUMBER} </answer>`]],
+  ["icrl", "code", [`<code> print(${NUMBER}) </code>`, `<answer> ${FUNCTION} </answer>`]],
+  [
+    "retool",
+    "retool",
+    [
+      `<code>\n\`\`\`python\nprint(${NUMBER})\n\`\`\`\n</code>`,
+      `<answer> \\boxed{${NUMBER}} </answer>`,
+    ],
+  ],
+  [
+    "torl",
+    "torl",
+    [`\`\`\`python\nprint(${NUMBER})\n\`\`\`\n\`\`\`output`, `\\boxed{${NUMBER}}<|im_end|>`],
+  ],
+];
+const textsOf = ({ tags, reward }: Recipe): readonly string[] =>
+  TEXTS.find((each) => each[0] === tags && each[1] === reward.profile)?.[2] ?? SEARCHING;
 const FAMILIES: readonly [model: RegExp, family: RealModel][] = [
   [/qwen2\.5/i, "qwen2_5"],
   [/qwen3/i, "qwen3"],
@@ -34,7 +53,7 @@ const FAMILIES: readonly [model: RegExp, family: RealModel][] = [
 
 let folder: DataFolder;
 let retriever: RetrieverServer;
-const models = new Map<RealModel, string>();
+const models = new Map<string, string>();
 beforeAll(() => {
   setThreads(1);
   folder = dataFolder();
@@ -57,18 +76,23 @@ function familyOf(name: string, { policy: { model } }: Recipe): RealModel | unde
   return found[1];
 }
 
-/** Written once a family. */
-function tinyModel(family: RealModel): string {
-  const path = models.get(family) ?? writeTinyFamily(folder.path, family, TEXTS)!;
-  models.set(family, path);
+/** Written once a family and what it writes. */
+function tinyModel(family: RealModel, recipe: Recipe): string {
+  const texts = textsOf(recipe);
+  const key = [family, ...texts].join("\n");
+  const made = models.get(key);
+  if (made !== undefined) return made;
+  const path = writeTinyFamily(join(folder.path, `model-${models.size}`), family, texts)!;
+  models.set(key, path);
   return path;
 }
 
 /** The recipe's sources with files in their places. */
 function withFiles(sources: readonly SourceRecipe[]): string {
   const written = sources.map((each) => {
-    if (each.path === ALMANAC) return each;
-    return { ...each, path: folder.write(each.path, questionFile(each.path, 20)) };
+    if (isOwnWorld(each.path)) return each;
+    const path = each.path.replace(/\.parquet$/, ".jsonl"); // the same rows
+    return { ...each, path: folder.write(path, questionFile(path, 20)) };
   });
   return JSON.stringify(written);
 }
@@ -77,13 +101,13 @@ function withFiles(sources: readonly SourceRecipe[]): string {
 function overridesFor(recipe: Recipe, family: RealModel | undefined): string[] {
   const { data, tool, stages } = recipe;
   return [
-    ...(family === undefined ? [] : [`policy.model=${tinyModel(family)}`]),
+    ...(family === undefined ? [] : [`policy.model=${tinyModel(family, recipe)}`]),
     "policy.device=cpu",
     "policy.dtype=f32",
     "policy.cache_tokens=32768",
     `data.train=${withFiles(data.train)}`,
     ...(data.validation === undefined ? [] : [`data.validation=${withFiles(data.validation)}`]),
-    ...(tool["search"]!.kind !== "retriever" ? [] : [`tool.search.url=${retriever.url}`]),
+    ...(tool["search"]?.kind !== "retriever" ? [] : [`tool.search.url=${retriever.url}`]),
     "rollout.prompts_per_step=2",
     "rollout.samples_per_prompt=4",
     "rollout.max_turn_tokens=32",
@@ -108,7 +132,7 @@ interface Ran {
 async function ran(name: string, overrides: readonly string[]): Promise<Ran> {
   const run = join(folder.path, "runs", name);
   const request = { stages: undefined, recipe: name, overrides, seed: undefined, run };
-  using opened = await openRun(request, "none");
+  await using opened = await openRun(request, "none");
   const steps: StepMetrics[] = [];
   const evaluations: Evaluation[] = [];
   const titles: string[] = [];
@@ -167,7 +191,7 @@ for (const name of Object.keys(embeddedRecipes)) {
     test("calls its tool, and learns from rewards that differ", () => {
       expect(run.steps.some(({ toolCalls }) => toolCalls > 0)).toBe(true);
       expect(run.steps.some(({ gradNorm }) => gradNorm > 0)).toBe(true);
-      if (recipe.tool["search"]!.kind !== "retriever") return;
+      if (recipe.tool["search"]?.kind !== "retriever") return;
       expect(queries).toContain(ANSWER);
     });
   });

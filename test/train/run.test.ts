@@ -38,7 +38,7 @@ const nothing: RunRequest = {
 
 /** `stopAfter`: the number of steps after which an end is asked for. */
 async function run(request: Partial<RunRequest>, stopAfter = Infinity): Promise<RunEnd> {
-  using opened = await openRun({ ...nothing, ...request }, "nano");
+  await using opened = await openRun({ ...nothing, ...request }, "nano");
   let steps = 0;
   const observer = observeAll([{ onStep: () => void steps++ }]);
   const shouldStop = (): boolean => steps >= stopAfter;

@@ -33,7 +33,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "icrl-sft-"));
   recorded = join(folder, "run");
   const request = { stages: "stage1", recipe: undefined, seed: undefined, run: recorded };
-  using opened = await openRun({ ...request, overrides: SHORT }, "nano");
+  await using opened = await openRun({ ...request, overrides: SHORT }, "nano");
   const observer = observeAll([]);
   await new TrainingLoop({ ...opened, observer, shouldStop: () => false }).run(opened.range);
 });
@@ -76,8 +76,8 @@ function recordedRollouts(): Rollout[] {
 
 describe("the examples", () => {
   test("are the rollouts with the reward asked for, each once", async () => {
-    using all = await open({ minReward: -1 });
-    using best = await open();
+    await using all = await open({ minReward: -1 });
+    await using best = await open();
     expect(all.selection.counts.rollouts).toBe(2 * 8 * 8);
     expect(all.selection.counts.successful).toBe(2 * 8 * 8);
     const { counts, examples } = best.selection;
@@ -87,14 +87,14 @@ describe("the examples", () => {
     expect(new Set(examples.map(({ tokens_L }) => tokens_L.join(" "))).size).toBe(examples.length);
   });
   test("kept as they were shown are recorded token rows", async () => {
-    using opened = await open({ demonstrations: "keep" });
+    await using opened = await open({ demonstrations: "keep" });
     const rows = new Set(recordedRollouts().map(({ tokens_L }) => tokens_L.join(" ")));
     for (const { tokens_L } of opened.selection.examples) {
       expect(rows.has(tokens_L.join(" "))).toBe(true);
     }
   });
   test("without demonstrations are the zero-shot prompt and the response as sampled", async () => {
-    using opened = await open();
+    await using opened = await open();
     const template = opened.session.shotsTemplate(0);
     const wanted = new Set(
       recordedRollouts().map(({ task, tokens_L, promptTokens }) => {
@@ -109,7 +109,7 @@ describe("the examples", () => {
     }
   });
   test("carry loss on the policy's tokens and on no other", async () => {
-    using opened = await open();
+    await using opened = await open();
     const { examples } = opened.selection;
     const observed = examples.filter(({ roles_L }) => roles_L.includes(Role.observation));
     expect(observed.length).toBeGreaterThan(0);
@@ -130,7 +130,7 @@ describe("a fine-tuning of the embedded policy", () => {
   let steps: readonly SftStep[];
   let firstLoss: number;
   beforeAll(async () => {
-    using opened = await open({ batchSize: 1000 });
+    await using opened = await open({ batchSize: 1000 });
     firstLoss = meanLossOfRows(opened);
     ({ end, steps } = await tuned(opened));
     path = opened.directory.path;
@@ -151,7 +151,7 @@ describe("a fine-tuning of the embedded policy", () => {
   test("is evaluated before and after, and leaves a checkpoint to evaluate", async () => {
     const told = end.evaluations.map(({ stage, shots, step }) => `${stage} ${shots} ${step}`);
     expect(told).toEqual(["base 0 0", "sft 0 3"]);
-    using opened = await openCheckpoint(path);
+    await using opened = await openCheckpoint(path);
     expect([opened.stage, opened.step]).toEqual(["sft", 3]);
   });
   test("records its losses and evaluations", () => {
@@ -187,7 +187,7 @@ function meanLossOfRows({ session, selection }: OpenedSft): number {
 }
 
 test("asked to stop, it leaves the policy as it is then", async () => {
-  using opened = await open({ epochs: 9 });
+  await using opened = await open({ epochs: 9 });
   const { end } = await tuned(opened, 2);
   expect([end.outcome, end.steps, end.evaluations.length]).toEqual(["interrupted", 2, 1]);
   expect(end.checkpoint).toEndWith("checkpoints/sft-step2");
