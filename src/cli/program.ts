@@ -16,6 +16,7 @@ import { register as registerRecipes } from "./recipes.ts";
 import { register as registerReward } from "./reward.ts";
 import { register as registerRun } from "./run.ts";
 import { register as registerScore } from "./score.ts";
+import { register as registerServe } from "./serve.ts";
 import { register as registerSft } from "./sft.ts";
 
 /** In the order in which `icrl --help` lists them. */
@@ -32,6 +33,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   registerPull,
   registerScore,
   registerReward,
+  registerServe,
   registerPretrain,
   registerBench,
   registerDoctor,

@@ -1,8 +1,9 @@
-// The search tool: a query in, the text of the best passages out. Answers are kept by query, since
-// the samples of a group often ask the same. Not here: the index (bm25.ts), and retrievers over
+// The search tool: a query in, the text of the best passages out. A few answers are kept by query,
+// since the samples of a group often ask the same. Not here: the index (bm25.ts), and retrievers over
 // HTTP.
 
-import type { Bm25Index, Passage } from "./bm25.ts";
+import type { Bm25Index } from "./bm25.ts";
+import type { Passage } from "./passage.ts";
 import { InvalidCallError, textSpec, type Tool } from "./tool.ts";
 
 /**
@@ -16,8 +17,8 @@ export interface SearchOptions {
   readonly style: PassageStyle;
 }
 
-/** Kept answers; the oldest goes first. */
-const MAX_KEPT = 8192;
+/** Kept answers; what was not asked for longest goes first. */
+const MAX_KEPT = 1024;
 
 export class SearchTool implements Tool {
   readonly name = "search";
@@ -36,16 +37,16 @@ export class SearchTool implements Tool {
   call(input: string): string {
     const query = input.trim();
     if (query === "") throw new InvalidCallError("the search query is empty.");
-    const kept = this.kept.get(query);
-    if (kept !== undefined) return kept;
-    const answer = renderPassages(this.index.search(query, this.options.topK), this.options.style);
+    const { topK, style } = this.options;
+    const answer = this.kept.get(query) ?? renderPassages(this.index.search(query, topK), style);
     this.keep(query, answer);
     return answer;
   }
 
   private keep(query: string, answer: string): void {
-    if (this.kept.size === MAX_KEPT) this.kept.delete(this.kept.keys().next().value!);
+    this.kept.delete(query); // to the end
     this.kept.set(query, answer);
+    if (this.kept.size > MAX_KEPT) this.kept.delete(this.kept.keys().next().value!);
   }
 }
 

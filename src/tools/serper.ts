@@ -5,7 +5,7 @@
 // where there are any, come before the results. Not here: the key's place (train/open-tool.ts).
 
 import { z } from "zod";
-import type { Passage } from "./bm25.ts";
+import type { Passage } from "./passage.ts";
 import type { RecordableTool } from "./recorded.ts";
 import { DEFAULT_MAX_BYTES, MAX_DETAIL, parseJson, requestText, StatusError } from "./request.ts";
 import { renderPassages } from "./search.ts";

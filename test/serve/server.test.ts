@@ -31,7 +31,7 @@ function routes(gate = Promise.resolve(), onWait = (): void => undefined): Hono 
   return app;
 }
 
-const post = (server: RunningServer, path: string, body: BodyInit, headers = {}) =>
+const post = (server: RunningServer, path: string, body: string | ReadableStream, headers = {}) =>
   fetch(server.url + path, { method: "POST", body, headers });
 
 function refusalOf(options: Partial<ServerOptions>): string {
@@ -53,7 +53,7 @@ describe("a request that is wrong is told what and where:", () => {
         controller.close();
       },
     });
-  const table: readonly [string, () => BodyInit, number, string, string | null][] = [
+  const table: readonly [string, () => string | ReadableStream, number, string, string | null][] = [
     ["no body", () => "", 400, "the body is empty; a JSON object is wanted", null],
     ["no JSON", () => "{", 400, "the body is not JSON: Expected '}'", null],
     ["no object", () => "3", 400, "Invalid input: expected object, received number", null],

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
-import { Bm25Index, type Passage, queryWords } from "../../src/tools/bm25.ts";
+import { Bm25Index } from "../../src/tools/bm25.ts";
+import type { Passage } from "../../src/tools/passage.ts";
+import { queryWords } from "../../src/tools/query-words.ts";
 import { renderPassages, SearchTool } from "../../src/tools/search.ts";
 import { callTool } from "../../src/tools/tool.ts";
 
