@@ -50,7 +50,7 @@ async function run(options: Options): Promise<void> {
   const { fineTune } = await import("../train/sft.ts");
   const { jsonScreen, peopleScreen } = await import("./sft-screen.ts");
   const { outputOf } = await import("./screen/screen.ts");
-  const { onDevice } = await import("../train/open-evaluation.ts");
+  const { onDevice } = await import("../train/policy-asked.ts");
   const { set = [], device, json = false, stages, learningRate, out, ...rest } = options;
   const overrides = [...onDevice(device), ...set];
   await using opened = await openSft({ ...rest, stages, learningRate, out, overrides });

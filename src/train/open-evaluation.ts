@@ -1,35 +1,23 @@
 // From a request to an evaluation that is ready to go: whose policy, asked how, about what. Nothing
 // is sampled here, and no training data is read where other data is named.
 
-import { cudaDeviceCount } from "../../ffi/native.ts";
-import type { DeviceKind } from "../../ffi/device.ts";
 import { isOwnWorld } from "../config/data-recipe.ts";
 import { UserError } from "../config/errors.ts";
-import { loadRecipe } from "../config/load.ts";
 import type { Recipe } from "../config/recipe.ts";
 import { knowsMoreThanAlmanac } from "../config/tool-recipe.ts";
 import { demonstrationsForShots } from "../curriculum/demonstrations.ts";
 import { loadAll, loadDataset, type MixedSpec } from "../data/dataset.ts";
 import { Random } from "../data/random.ts";
 import { sourceName } from "../data/source-files.ts";
-import type { FolderSource } from "../model/byte-source.ts";
 import type { Task } from "../types.ts";
 import type { AnswerMode } from "./answer-modes.ts";
-import { checkpointFolder } from "./checkpoint-folder.ts";
 import { HELD_OUT_SEED } from "./evaluate.ts";
-import { modelFolder } from "./models.ts";
 import { closedToolbox, openToolbox } from "./open-tool.ts";
+import { type PolicyAsked, policyAsked } from "./policy-asked.ts";
 import { Session } from "./session.ts";
 import { demonstrationsOf } from "./world.ts";
 
-export interface EvaluationAsked {
-  /** A run or one of its checkpoints; or else a model. */
-  readonly run?: string | undefined;
-  readonly model?: string | undefined;
-  /** Of a model: whose prompts, tool and limits. */
-  readonly recipe?: string | undefined;
-  readonly overrides: readonly string[];
-  readonly device: DeviceKind | undefined;
+export interface EvaluationAsked extends PolicyAsked {
   /** Files, globs, `almanac`, names of the recipe's held-out sources; none: what it holds out. */
   readonly data: readonly string[];
   readonly mode: AnswerMode;
@@ -61,7 +49,7 @@ export interface OpenedEvaluation extends AsyncDisposable {
 /** Throws UserError where something asked for is not there. The caller closes it. */
 export async function openEvaluation(asked: EvaluationAsked): Promise<OpenedEvaluation> {
   await using stack = new AsyncDisposableStack();
-  const { stage, step, recipe, weights } = policyAsked(asked);
+  const { stage, step, recipe, weights } = policyAsked(asked, asked.data.every(isOwnWorld));
   requireDifferentSamples(asked, recipe);
   const demonstrations = demonstrationsOf(recipe);
   demonstrationsForShots(asked.shots, recipe.stages, demonstrations);
@@ -79,35 +67,6 @@ export async function openEvaluation(asked: EvaluationAsked): Promise<OpenedEval
 }
 
 const usesTool = (mode: AnswerMode): boolean => mode === "icrl" || mode === "rag";
-
-interface PolicyAsked {
-  readonly stage: string;
-  readonly step: number;
-  readonly recipe: Recipe;
-  readonly weights: FolderSource;
-}
-
-/** Whose recipe is used when a model and no recipe is named. */
-const DEFAULT_RECIPES = { nano: "nano", others: "search-qwen2.5-3b" } as const;
-
-function policyAsked(asked: EvaluationAsked): PolicyAsked {
-  const { run, model, recipe, overrides, device, data } = asked;
-  if (run !== undefined) return checkpointFolder(run, [...onDevice(device), ...overrides]);
-  const isNano = model === DEFAULT_RECIPES.nano || data.every(isOwnWorld);
-  const own = DEFAULT_RECIPES[isNano ? "nano" : "others"];
-  const best = cudaDeviceCount() > 0 ? "cuda" : "cpu"; // a default recipe knows no machine
-  const chosen = device ?? (recipe === undefined ? best : undefined);
-  const named = `policy.model=${JSON.stringify(model)}`;
-  const all = [named, ...onDevice(chosen), ...overrides];
-  const loaded = loadRecipe({ source: recipe ?? own, overrides: all });
-  return { stage: "base", step: 0, recipe: loaded, weights: modelFolder(loaded.policy) };
-}
-
-/** Overrides of a recipe. */
-export function onDevice(device: DeviceKind | undefined): string[] {
-  if (device === undefined) return [];
-  return [`policy.device=${device}`, ...(device === "cpu" ? ["policy.dtype=f32"] : [])];
-}
 
 function requireDifferentSamples({ samples }: EvaluationAsked, { eval: settings }: Recipe): void {
   if (samples === 1 || settings.temperature > 0) return;

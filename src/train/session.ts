@@ -1,23 +1,19 @@
 // What a recipe needs to roll out: the policy with its cache and engine, its tokenizer, the world
 // and its tool. Opened and closed together. It does not train: that is learner.ts.
 
-import { Device } from "../../ffi/device.ts";
-import { KvCache } from "../../ffi/cache.ts";
+import type { Device } from "../../ffi/device.ts";
 import type { Policy } from "../../ffi/policy.ts";
 import type { Recipe } from "../config/recipe.ts";
 import { chooseDemonstrations, demonstrationsForShots } from "../curriculum/demonstrations.ts";
 import type { FolderSource } from "../model/byte-source.ts";
-import { openFolder } from "../model/model-folder.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { openTokenizer } from "../model/tokenizer-folder.ts";
-import { loadPolicy } from "../model/weights.ts";
 import { rewardProfile } from "../reward/profiles.ts";
-import { InProcessEngine } from "../rollout/in-process.ts";
 import type { RolloutEngine } from "../rollout/engine.ts";
 import type { RolloutLimits, RolloutSettings } from "../rollout/rollout.ts";
 import type { PromptTemplate } from "../rollout/template.ts";
 import type { Demonstration } from "../types.ts";
 import { fittingWorld } from "./fit.ts";
+import { openPolicy } from "./open-policy.ts";
 import { type PromptModel, promptModel } from "./prompt-model.ts";
 import { promptTemplate } from "./prompt-text.ts";
 import type { Sampler } from "./sampling.ts";
@@ -37,14 +33,8 @@ export class Session implements Disposable {
   /** `weights`: the model's folder, or a checkpoint of it. `world`: what the recipe's data say. */
   static open(recipe: Recipe, weights: FolderSource, world: World): Session {
     using stack = new DisposableStack();
-    const device = stack.use(Device.open(recipe.policy.device));
-    const folder = stack.use(openFolder(weights));
-    const tokenizer = openTokenizer(weights, folder.config);
-    const policy = stack.use(loadPolicy(device, folder, recipe.policy.dtype));
-    const { cache_tokens, page_tokens: pageTokens } = recipe.policy;
-    const numPages = Math.ceil(cache_tokens / pageTokens);
-    const cache = stack.use(KvCache.open(policy, { numPages, pageTokens }));
-    const engine = new InProcessEngine(policy, cache);
+    const opened = stack.use(openPolicy(recipe.policy, weights));
+    const { device, policy, engine, tokenizer } = opened;
     const prompts = promptModel(weights, tokenizer, recipe, world.toolbox);
     const fitting = fittingWorld(recipe, world, prompts);
     const owned = stack.move();
