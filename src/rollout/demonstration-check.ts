@@ -54,12 +54,14 @@ function tagsInside(tags: TagProfile, { turns, answer, question }: Demonstration
 }
 
 /** A brace closes a box, and much else: it counts for none. */
-function tagTexts({ think, calls, observation, answer, answerIn, stops }: TagProfile): string[] {
+function tagTexts(tags: TagProfile): string[] {
+  const { think, calls, callText, observation, answer, answerIn, stops } = tags;
   const pairs = [...(think === undefined ? [] : [think]), ...calls.map((form) => form.tags)];
   const answers = { tags: [answer], box_in_tags: [answer], box: [], message: [] }[answerIn];
   return [
     ...[...pairs, observation, ...answers].flatMap(({ open, close }) => [open, close]),
     ...(answerIn === "box" ? [answer.open] : []),
+    ...(callText === "fenced" ? ["```"] : []),
     ...stops.map(({ text }) => text),
   ];
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { countOf, lastAnswer, ownText, tagProfile } from "../../src/reward/tags.ts";
+import { countOf, lastAnswer, ownText, tagProfile, type ToolTag } from "../../src/reward/tags.ts";
+import { refusal } from "../helpers/data-files.ts";
 
 const tags = tagProfile("icrl");
 
@@ -52,6 +53,52 @@ describe("ownText", () => {
   ];
   test.each(cases)("%s", (_, response, own) => {
     expect(ownText(tags, response)).toBe(own);
+  });
+});
+
+describe("the answer of a profile", () => {
+  const call = '<tool_call>{"name": "add"}</tool_call>';
+  const cases: readonly (readonly [string, string, string, string | undefined])[] = [
+    ["is boxed within the last tags", "retool", "\\boxed{1} <answer> \\boxed{2} </answer>", "2"],
+    ["is none without a box", "retool", "\\boxed{1} <answer> 2 </answer>", undefined],
+    ["is the last box", "torl", "\\boxed{1} \\boxed{\\frac{1}{2}}$.", "\\frac{1}{2}"],
+    ["is in the last tags", "hermes", "<answer>1</answer> <answer> 2 </answer>", "2"],
+    ["is all after the last call", "hermes-message", `so ${call}\n It is 2.\n`, "It is 2."],
+    ["has no thoughts in it", "hermes-message", "<think> 1 </think>\n\n2", "2"],
+    ["is none where nothing is said", "hermes-message", `2 ${call} <think> 3 </think>`, undefined],
+  ];
+  test.each(cases)("%s: %s", (_, profile, text, answer) => {
+    expect(lastAnswer(tagProfile(profile), text)).toBe(answer as never);
+  });
+});
+
+describe("a profile is refused", () => {
+  const tool = (name: string, tag: string) => ({ name, tag });
+  const table: readonly [claim: string, name: string, tools: ToolTag[], line: string][] = [
+    ["by a wrong name", "herms", [], 'unknown tag profile "herms" - did you mean "hermes"?'],
+    [
+      "with two tools where one can be called",
+      "retool",
+      [tool("search", "search"), tool("python", "code")],
+      'the tag profile "retool" calls one tool, not search, python (tags) - ' +
+        "icrl and hermes can call several",
+    ],
+    [
+      "with two tools of one tag",
+      "icrl",
+      [tool("wiki", "search"), tool("web", "Search")],
+      "the tag <Search> has two meanings (tool.web.tag) - give it another: --set tool.web.tag=web",
+    ],
+    [
+      "with a tool whose tag is the answer's",
+      "search-r1",
+      [tool("answer", "answer")],
+      "the tag <answer> has two meanings (tool.answer.tag) - " +
+        "give it another: --set tool.answer.tag=word",
+    ],
+  ];
+  test.each(table)("%s", async (_claim, name, tools, line) => {
+    expect(await refusal(() => tagProfile(name, tools))).toBe(line);
   });
 });
 

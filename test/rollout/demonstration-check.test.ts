@@ -52,3 +52,53 @@ describe("a fault names its part", () => {
     expect(checkDemonstration(tags, { ...good, ...change })).toEqual([{ path, message }]);
   });
 });
+
+describe("in another profile", () => {
+  const python = {
+    ...good,
+    turns: [
+      {
+        think: "I add.",
+        tool: "python",
+        toolCall: "print(1 + 2)\nprint({})",
+        observation: "3\n{}",
+      },
+      { think: "It is 3." },
+    ],
+    answer: "3",
+  };
+  const mixed = { ...good, turns: [good.turns[0]!, ...python.turns] };
+  const tools = [
+    { name: "search", tag: "search", textParameter: "query" },
+    { name: "python", tag: "code", textParameter: "code" },
+  ];
+  test.each(["icrl", "search-r1", "hermes", "hermes-message"])("%s shows both tools", (name) => {
+    const profile = tagProfile(name, tools);
+    for (const each of [good, python, mixed]) expect(checkDemonstration(profile, each)).toEqual([]);
+  });
+  test.each(["retool", "torl"])("%s shows code", (name) => {
+    const profile = tagProfile(name);
+    expect(checkDemonstration(profile, python)).toEqual([]);
+    expect(checkDemonstration(profile, mixed)).toEqual([]);
+  });
+  test("a tool that is not there is a fault of its turn", () => {
+    const turns = [{ ...first!, tool: "wiki" }, last!];
+    expect(checkDemonstration(tags, { ...good, turns })).toEqual([
+      { path: ["turns", 0, "tool"], message: 'there is no tool "wiki", only search' },
+    ]);
+  });
+  test("a call that does not read back as written is a fault of its turn", () => {
+    const add = tagProfile("hermes", [{ name: "add", tag: "add" }]);
+    const call = (toolCall: string) => ({ ...good, turns: [{ ...first!, toolCall }, last!] });
+    expect(checkDemonstration(add, call('{"a": 1, "b": [2]}'))).toEqual([]);
+    const [fault] = checkDemonstration(add, call("1 + 2"));
+    expect(fault).toMatchObject({ path: ["turns", 0, "call"] });
+  });
+  test("a fence around code is the profile's", () => {
+    const fence = { ...good, turns: [{ ...first!, toolCall: "```python\n1\n```" }, last!] };
+    expect(checkDemonstration(tagProfile("retool"), fence)[0]).toEqual({
+      path: ["turns", 0, "call"],
+      message: 'the text holds ```, a tag of the profile "retool"',
+    });
+  });
+});
