@@ -1,0 +1,403 @@
+"""Forks one process for each snippet, inside of bubblewrap, one snippet at a time.
+
+It is asked over descriptor 0 and answers on 1, in frames: a length of four bytes, then JSON or text. The
+text of a snippet, or of tests, is read by the process that was forked for it: the zygote never holds
+it, so the next snippet, which starts as a copy of the zygote, can't find it in its memory. Outputs
+pass through one buffer that is emptied. What a snippet leaves behind is killed and deleted after it;
+where that fails the zygote ends, and the whole sandbox with it.
+
+Not here: the limits (lockdown.py), running code (snippet.py, unit_tests.py).
+"""
+import fcntl
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import stat
+import struct
+import sys
+import time
+
+import icrl_lockdown as lockdown
+import icrl_snippet as snippet
+import icrl_unit_tests as unit_tests
+
+ASK, ANSWER = 0, 1
+WORK = "/tmp"
+MAX_OPEN = 256
+GLANCE = 0.02  # seconds between two looks at the disk
+SET_CHILD_SUBREAPER = 36
+READY = b"r"
+BROKEN = 70  # exit code
+
+
+class HostGone(Exception):
+    pass
+
+
+def read_exactly(fd, count):
+    parts = []
+    while count > 0:
+        part = os.read(fd, min(count, 1 << 16))
+        if not part:
+            raise HostGone()
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def read_frame(fd):
+    return read_exactly(fd, struct.unpack("<I", read_exactly(fd, 4))[0])
+
+
+def write_all(fd, data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def answer(header, *parts):
+    text = json.dumps(header).encode()
+    write_all(ANSWER, struct.pack("<I", len(text)) + text)
+    for part in parts:
+        write_all(ANSWER, part)
+
+
+class Sink:
+    """What came through one pipe, in a buffer that is used again."""
+
+    def __init__(self, limit):
+        self.buffer = bytearray(limit + 1)
+        self.clear()
+
+    def clear(self):
+        self.buffer[:] = bytes(len(self.buffer))
+        self.length, self.fd = 0, None
+
+    def open(self, fd):
+        os.set_blocking(fd, False)
+        self.fd = fd
+
+    @property
+    def is_full(self):
+        return self.length == len(self.buffer)
+
+    def pull(self):
+        """Reads what is there; False where there will be no more."""
+        if self.is_full:
+            return True
+        try:
+            count = os.readv(self.fd, [memoryview(self.buffer)[self.length :]])
+        except BlockingIOError:
+            return True
+        self.length += count
+        return count > 0
+
+    def drain(self):
+        before = -1
+        while self.length > before and not self.is_full:
+            before = self.length
+            self.pull()
+
+    @property
+    def view(self):
+        return memoryview(self.buffer)[: min(self.length, len(self.buffer) - 1)]
+
+
+def settle(sources):
+    """Exactly these descriptors stay open: {as: now}; the standard ones lead nowhere by default."""
+    nowhere = os.open("/dev/null", os.O_RDWR)
+    wanted = {0: nowhere, 1: nowhere, 2: nowhere, **sources}
+    apart = {to: fcntl.fcntl(fd, fcntl.F_DUPFD, 32) for to, fd in wanted.items()}
+    for to, fd in apart.items():
+        os.dup2(fd, to)
+    os.closerange(max(wanted) + 1, MAX_OPEN)
+
+
+class Zygote:
+    def __init__(self):
+        self.program = lockdown.filter_program([os.getpid()])
+        self.used = lockdown.address_space()
+        self.alarm, alarm_in = os.pipe()
+        os.set_blocking(self.alarm, False)
+        os.set_blocking(alarm_in, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(alarm_in, warn_on_full_buffer=False)
+        self.sinks = {}
+
+    def preload(self, names):
+        """Imports once what a snippet would import each time."""
+        fresh = [name for name in names if name not in sys.modules]
+        for name in fresh:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue
+        if fresh:
+            gc.collect()
+            gc.freeze()
+            self.used = lockdown.address_space()
+
+    def sink(self, name, limit, fd):
+        kept = self.sinks.get(name)
+        if kept is None or len(kept.buffer) != limit + 1:
+            kept = self.sinks[name] = Sink(limit)
+        kept.open(fd)
+        return kept
+
+    def fork(self, limits, ready, pipes, main, program=None):
+        """A confined child that reads its text, says so on `ready`, then is `main` of that text."""
+        pid = os.fork()
+        if pid != 0:
+            return pid
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            reseed()
+            lockdown.confine(program or self.program, limits, self.used)
+            text = read_frame(ASK).decode("utf-8", "surrogatepass")
+        except BaseException as error:
+            os.write(ready, repr(error).encode())
+            os._exit(BROKEN)
+        try:
+            os.write(ready, READY)
+            settle(pipes)
+            forget()
+            main(text)
+        finally:
+            os._exit(BROKEN)
+
+    def snippet(self, header):
+        limits = header["limits"]
+        out, out_in = os.pipe()
+        report, report_in = os.pipe()
+        pipes = {1: out_in, 2: out_in, snippet.REPORT: report_in}
+        pid = self.fork(limits, report_in, pipes, snippet.main)
+        close(out_in, report_in)
+        await_ready(report)
+        shown = self.sink("out", limits["outputBytes"], out)
+        told = self.sink("report", 6 * snippet.MAX_REPORT, report)
+        self.finish(pid, [shown, told], limits, time.monotonic() + limits["timeMs"] / 1000)
+
+    def tests(self, header):
+        """The judge is forked first: no candidate is a copy of a process that knows the tests."""
+        limits = header["limits"]
+        call, call_in = os.pipe()
+        reply, reply_in = os.pipe()
+        verdict, verdict_in = os.pipe()
+        ends = {3: verdict_in, 4: call_in, 5: reply}
+        judge = self.fork(limits, verdict_in, ends, lambda it: unit_tests.judge(it, limits["timeMs"]))
+        close(verdict_in, call_in, reply)
+        await_ready(verdict)
+        ready, ready_in = os.pipe()
+        program = lockdown.filter_program([os.getpid(), judge])
+        self.fork(limits, ready_in, {4: call, 5: reply_in}, unit_tests.serve, program)
+        close(call, reply_in, ready_in)
+        await_ready(ready)
+        close(ready)
+        told = self.sink("verdict", 1 << 16, verdict)
+        self.finish(judge, [told], limits, time.monotonic() + limits["timeMs"] / 1000 + 1)
+
+    def finish(self, pid, sinks, limits, deadline):
+        outcome, status = self.watch(pid, sinks, limits, deadline)
+        status = end_all(pid, status)
+        for sink in sinks:
+            sink.drain()
+            if outcome == "exit" and sink.is_full:
+                outcome = "output"
+            close(sink.fd)
+        is_clean = wipe()
+        lengths = [len(sink.view) for sink in sinks]
+        header = {"outcome": outcome, "status": status, "lengths": lengths, "last": not is_clean}
+        answer(header, *[sink.view for sink in sinks])
+        for sink in sinks:
+            sink.clear()
+        if not is_clean:
+            raise HostGone()
+
+    def watch(self, pid, sinks, limits, deadline):
+        """Waits until the process ends or has to be ended: the outcome and its wait status."""
+        poll = select.poll()
+        for fd in [ASK, self.alarm] + [sink.fd for sink in sinks]:
+            poll.register(fd, select.POLLIN)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return "timeout", None
+            for fd, _ in poll.poll(1000 * min(left, GLANCE)):
+                if fd == ASK:
+                    read_frame(ASK)  # all that can come now
+                    return "cancelled", None
+                if fd == self.alarm:
+                    drain(self.alarm)
+            for sink in sinks:
+                if not sink.pull():
+                    poll_forget(poll, sink.fd)
+                if sink.is_full:
+                    return "output", None
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done == pid:
+                return "exit", status
+            if is_disk_full(limits):
+                return "disk", None
+
+
+def close(*fds):
+    for fd in fds:
+        os.close(fd)
+
+
+def drain(fd):
+    try:
+        while os.read(fd, 512):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def poll_forget(poll, fd):
+    try:
+        poll.unregister(fd)
+    except KeyError:
+        pass
+
+
+def await_ready(fd):
+    said = os.read(fd, 1)
+    if said != READY:
+        raise RuntimeError("no process for code: " + (said + os.read(fd, 1000)).decode())
+
+
+def reseed():
+    """A fork inherits the state of random numbers; Python's own is seeded again by itself."""
+    generator = sys.modules.get("numpy.random")
+    if generator is not None:
+        generator.seed()
+
+
+def forget():
+    for name in [it for it in sys.modules if it.startswith("icrl_")]:
+        del sys.modules[name]
+
+
+def end_all(pid, status):
+    """Kills everything in this namespace but the zygote and waits until it is gone."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    while True:
+        try:
+            done, its = os.waitpid(-1, 0)
+        except ChildProcessError:
+            break
+        if done == pid and status is None:
+            status = its
+    if status is None:
+        return None
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def is_disk_full(limits):
+    disk = os.statvfs(WORK)
+    written = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+    return written > limits["diskBytes"] or disk.f_files - disk.f_ffree > limits["files"]
+
+
+def make_writable(_function, path, _error):
+    parent = os.path.dirname(path)
+    for folder in (parent, path):
+        if folder != WORK and not os.path.islink(folder):
+            os.chmod(folder, 0o700)
+    if stat.S_ISDIR(os.lstat(path).st_mode):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def wipe():
+    """Whether the working folder is as it was."""
+    try:
+        if os.stat(WORK).st_uid == os.getuid():
+            os.chmod(WORK, 0o700)
+            os.utime(WORK, (0, 0))
+        for name in os.listdir(WORK):
+            path = os.path.join(WORK, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, onerror=make_writable)
+            else:
+                os.unlink(path)
+        return True
+    except (OSError, RecursionError):
+        return False
+
+
+def become(user):
+    """For good; takes all capabilities."""
+    os.chmod(WORK, 0o777)
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def check():
+    """Raises where this kernel can't confine a process."""
+    machine = os.uname().machine
+    if machine not in lockdown.MACHINES:
+        raise RuntimeError("no filter of system calls for " + machine)
+    lockdown.control(lockdown.SET_NO_NEW_PRIVILEGES, 1)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            lockdown.install(lockdown.filter_program([]))
+            os._exit(0)
+        except OSError as error:
+            os._exit(error.errno)
+    code = os.WEXITSTATUS(os.waitpid(pid, 0)[1])
+    if code != 0:
+        raise RuntimeError("this kernel takes no filter of system calls: " + os.strerror(code))
+
+
+def prepare(user, path):
+    sys.path[:] = path  # not the working folder, which is the snippets'
+    if user is not None:
+        become(user)
+    try:
+        os.setsid()
+    except PermissionError:
+        pass
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN, MAX_OPEN))
+    check()
+    lockdown.hide_process()
+    lockdown.control(SET_CHILD_SUBREAPER, 1)
+
+
+def serve(settings):
+    try:
+        prepare(settings["user"], settings["path"])
+        zygote = Zygote()
+    except Exception as error:
+        answer({"problem": "%s: %s" % (type(error).__name__, error)})
+        return
+    gc.collect()
+    gc.freeze()
+    answer({"ready": "%d.%d.%d" % sys.version_info[:3]})
+    try:
+        while True:
+            header = json.loads(read_frame(ASK))
+            if header["kind"] == "cancel":
+                continue  # came too late
+            zygote.preload(header["preload"])
+            getattr(zygote, header["kind"])(header)
+    except HostGone:
+        pass
+
+
+def main():
+    serve(json.loads(sys.argv[1]))
+    os._exit(0)
