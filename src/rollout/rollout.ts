@@ -15,7 +15,7 @@ import { type ParsedCall, parseTurn } from "../reward/turn.ts";
 import { refusedCall } from "../tools/tool.ts";
 import { RolloutDraft } from "./draft.ts";
 import { ObservationWriter } from "./observation.ts";
-import { chatLayout, type PolicyTurn, tagLayout } from "./observation-layout.ts";
+import { chatLayout, type Observation, type PolicyTurn, tagLayout } from "./observation-layout.ts";
 import { StopScanner } from "./stop-scanner.ts";
 
 export interface RolloutLimits {
@@ -44,6 +44,15 @@ export interface RolloutRequest {
   readonly sample: number;
   readonly task: Task;
   readonly prompt: Prompt;
+  readonly watch?: RolloutWatch | undefined;
+}
+
+/** Sees a rollout grow. It changes nothing, and must not throw. */
+export interface RolloutWatch {
+  /** As soon as the policy has sampled it; an end token too. */
+  onToken(id: number): void;
+  /** A turn's calls, and what the policy reads of them, or undefined where that has no room. */
+  onCalls(calls: readonly ToolCall[], observation: Observation | undefined): void;
 }
 
 /** A rollout, and the engine's own account of it. */
@@ -146,6 +155,7 @@ class Player {
   }
 
   private endsTurn(id: number): boolean {
+    this.request.watch?.onToken(id);
     const { tokenizer, tags } = this.settings;
     if (tokenizer.eosIds.includes(id)) {
       this.end = "end_token";
@@ -173,6 +183,7 @@ class Player {
     const observation = this.observations.write(outputs, turn);
     const fits = this.draft.length + observation.tokens.length < this.settings.limits.context;
     this.draft.addCalls(calls, fits ? observation : undefined);
+    this.request.watch?.onCalls(calls, fits ? observation : undefined);
     if (!fits) return "context";
     this.sequence.append(observation.tokens);
     return undefined;

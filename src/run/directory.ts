@@ -122,7 +122,7 @@ export function splitRunSpec(spec: string): {
   return { path: spec.slice(0, at), checkpoint: spec.slice(at + 1) };
 }
 
-function isRun(path: string): boolean {
+export function isRun(path: string): boolean {
   return existsSync(join(path, RECIPE)) && existsSync(join(path, STORE));
 }
 
