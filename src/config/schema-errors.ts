@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { nearest, suggestion, UserError } from "./errors.ts";
-import type { Path } from "./layer.ts";
+import { isMap, type Path } from "./layer.ts";
 import { recipeSchema } from "./recipe.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -47,6 +47,7 @@ function describe(issue: Issue): string {
   const key = issuePath(issue).join(".");
   if (issue.code === "unrecognized_keys") return `unknown key "${key}"`;
   if (issue.code === "custom") return issue.message;
+  if (issue.code === "invalid_key") return `the key "${key}" is not ${issue.issues[0]!.message}`;
   return `${key || "the file"}: ${issue.message.replace(/^Invalid input: /, "")}`;
 }
 
@@ -59,11 +60,16 @@ function hintFor(issue: Issue, schema: z.ZodType): string | undefined {
 /** A sibling with a near name, else the same key elsewhere in the recipe, else the siblings. */
 function keyHint(issue: z.core.$ZodIssueUnrecognizedKeys, schema: JsonSchema): string {
   const key = issue.keys[0] ?? "";
-  const siblings = Object.keys(objectAt(schema, issue.path)?.properties ?? {});
-  const near = nearest(key, siblings);
+  const objects = objectsAt(schema, issue.path);
+  const siblings = keysOf(ofKind(objects, issue.input));
+  const near = nearest(key, siblings) ?? nearest(key, keysOf(objects));
   if (near !== undefined) return `did you mean "${near}"?`;
   const elsewhere = keyPaths(schema, []).find((path) => path.at(-1) === key);
   return elsewhere ? `did you mean "${elsewhere.join(".")}"?` : suggestion(key, siblings);
+}
+
+function keysOf(objects: readonly JsonSchema[]): readonly string[] {
+  return [...new Set(objects.flatMap(({ properties = {} }) => Object.keys(properties)))];
 }
 
 function jsonSchemaOf(schema: z.ZodType): JsonSchema {
@@ -73,20 +79,47 @@ function jsonSchemaOf(schema: z.ZodType): JsonSchema {
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
+  /** Of a map with keys of the user's choice. */
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly oneOf?: readonly JsonSchema[];
+  readonly const?: unknown;
 }
 
-function objectAt(schema: JsonSchema, path: readonly PropertyKey[]): JsonSchema | undefined {
-  let at: JsonSchema | undefined = schema;
+/** What may stand at the path: several where a value has several kinds. */
+function objectsAt(schema: JsonSchema, path: readonly PropertyKey[]): readonly JsonSchema[] {
+  let at: readonly JsonSchema[] = [schema];
   for (const part of path) {
-    at = typeof part === "number" ? at?.items : at?.properties?.[String(part)];
+    at = at.flatMap((each) => variants(childOf(each, part)));
   }
   return at;
 }
 
+function childOf(schema: JsonSchema, part: PropertyKey): JsonSchema | undefined {
+  if (typeof part === "number") return schema.items;
+  const { properties, additionalProperties: others } = schema;
+  return properties?.[String(part)] ?? (typeof others === "object" ? others : undefined);
+}
+
+function variants(schema: JsonSchema | undefined): readonly JsonSchema[] {
+  return schema === undefined ? [] : (schema.oneOf ?? [schema]);
+}
+
+/** Those of the kind that the value says it is; all where it says none. */
+function ofKind(objects: readonly JsonSchema[], value: unknown): readonly JsonSchema[] {
+  const kind = isMap(value) ? value["kind"] : undefined;
+  const own = objects.filter(({ properties }) => properties?.["kind"]?.const === kind);
+  return kind === undefined || own.length === 0 ? objects : own;
+}
+
+/** Where a map's keys are the user's, the name of each kind stands for one. */
 function keyPaths(schema: JsonSchema, path: readonly string[]): string[][] {
-  const children = Object.entries(schema.properties ?? {});
+  const others = childOf(schema, "");
+  const kinds = variants(others).map((each) => [kindOf(each), each] as const);
+  const children = [...Object.entries(schema.properties ?? {}), ...kinds];
   return children.flatMap(([key, child]) => {
     const own = [...path, key];
     return [own, ...keyPaths(child, own)];
   });
 }
+
+const kindOf = ({ properties }: JsonSchema): string => String(properties?.["kind"]?.const ?? "");

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { suggestion } from "./errors.ts";
 import { isMap } from "./layer.ts";
+import { placeholdersOf, textsIn } from "./placeholders.ts";
 
 const count = z.int().positive();
 const word = z.string().regex(/^[A-Za-z][\w-]*$/, "a word of letters, digits, '_' and '-'");
@@ -47,6 +48,26 @@ const parameters = z.record(
     z.looseObject({ type: z.enum(TYPES), description: z.string().optional() }),
   ),
 );
+
+/** Texts of a tool may name its parameters only. */
+function refuseUnknownParameters(
+  { value, issues }: { readonly value: object; readonly issues: z.core.$ZodRawIssue[] },
+  keys: readonly string[],
+  known: readonly string[],
+): void {
+  for (const key of keys) {
+    const texts = textsIn((value as Readonly<Record<string, unknown>>)[key]);
+    const used = texts.flatMap((text) => placeholdersOf(text).parameters);
+    const unknown = used.find((name) => !known.includes(name));
+    if (unknown === undefined) continue;
+    const hint = known.length === 0 ? "none can stand here" : `known: ${known.join(", ")}`;
+    const message = `{${unknown}} is no parameter of the tool: ${hint}`;
+    issues.push({ code: "custom", input: value, path: [key], message });
+  }
+}
+
+/** A tool that says nothing of its parameters has one. */
+const namesOf = (given: object = { input: {} }): readonly string[] => Object.keys(given);
 
 const kinds = {
   /** BM25 in this process. */
@@ -94,38 +115,53 @@ const kinds = {
     recording: recording.default(true),
   }),
   /** A program of this machine. No shell: an argument is an argument. */
-  command: z.strictObject({
-    kind: z.literal("command"),
-    ...common,
-    /** Program and arguments; `{name}` is a parameter, `{input}` the whole input. */
-    command: z.array(z.string()).min(1),
-    parameters: parameters.optional(),
-    /** The folder it runs in. */
-    cwd: z.string().min(1).default("."),
-    /** All it gets beside PATH; `${NAME}` is taken from icrl's own. */
-    env: environment.default({}),
-    max_output_bytes: count.default(65_536),
-    retries: z.int().min(0).default(0),
-    concurrency: count.default(8),
-    recording: recording.default(false),
-  }),
+  command: z
+    .strictObject({
+      kind: z.literal("command"),
+      ...common,
+      /** Program and arguments; `{name}` is a parameter, `{input}` the whole input. */
+      command: z.array(z.string()).min(1),
+      parameters: parameters.optional(),
+      /** The folder it runs in. */
+      cwd: z.string().min(1).default("."),
+      /** All it gets beside PATH; `${NAME}` is taken from icrl's own. */
+      env: environment.default({}),
+      max_output_bytes: count.default(65_536),
+      retries: z.int().min(0).default(0),
+      concurrency: count.default(8),
+      recording: recording.default(false),
+    })
+    .check((context) => {
+      const known = [...namesOf(context.value.parameters), "input"];
+      refuseUnknownParameters(context, ["command"], known);
+    }),
   /** Any HTTP endpoint. */
-  http: z.strictObject({
-    kind: z.literal("http"),
-    ...common,
-    method: z.enum(["GET", "POST", "PUT"]).default("GET"),
-    /** `{name}` is a parameter; in `headers`, `query` and `body` `${NAME}` is the environment's. */
-    url: z.string().regex(/^https?:\/\/[^\s{}/]+/, "an address like https://host/path"),
-    parameters: parameters.optional(),
-    headers: z.record(z.string().min(1), z.string()).default({}),
-    query: z.record(z.string().min(1), z.string()).default({}),
-    /** A text, or what is sent as JSON. */
-    body: z.union([z.string(), z.record(z.string(), z.json())]).optional(),
-    /** A dotted path into the JSON answer; absent: the whole answer. */
-    result: z.string().min(1).optional(),
-    max_answer_bytes: count.default(1_048_576),
-    recording: recording.default(true),
-  }),
+  http: z
+    .strictObject({
+      kind: z.literal("http"),
+      ...common,
+      method: z.enum(["GET", "POST", "PUT"]).default("GET"),
+      /** In this and in query and body `{name}` is a parameter; `${NAME}` is the environment's. */
+      url: z.string().regex(/^https?:\/\/[^\s{}/]+/, "an address like https://host/path"),
+      parameters: parameters.optional(),
+      headers: z.record(z.string().min(1), z.string()).default({}),
+      query: z.record(z.string().min(1), z.string()).default({}),
+      /** A text, or what is sent as JSON. */
+      body: z.union([z.string(), z.record(z.string(), z.json())]).optional(),
+      /** A dotted path into the JSON answer; absent: the whole answer. */
+      result: z.string().min(1).optional(),
+      max_answer_bytes: count.default(1_048_576),
+      recording: recording.default(true),
+    })
+    .check((context) => {
+      const { value, issues } = context;
+      const known = namesOf(value.parameters);
+      refuseUnknownParameters(context, ["url", "query", "body"], known);
+      refuseUnknownParameters(context, ["headers"], []);
+      if (value.method !== "GET" || value.body === undefined) return;
+      const message = "a GET has no body: say method: POST, or use query";
+      issues.push({ code: "custom", input: value, path: ["body"], message });
+    }),
   /** The tools of an MCP server. */
   mcp: z
     .strictObject({

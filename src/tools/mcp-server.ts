@@ -4,7 +4,12 @@
 
 import { Client, SdkHttpError, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import type { CallToolResult, Tool as ListedTool, Transport } from "@modelcontextprotocol/client";
+import type {
+  CallToolResult,
+  PriorDiscovery,
+  Tool as ListedTool,
+  Transport,
+} from "@modelcontextprotocol/client";
 import { DEFAULT_MAX_BYTES, retryAfterMs } from "./request.ts";
 import { TryLaterError } from "./tool.ts";
 
@@ -32,6 +37,8 @@ const MAX_LAST_WORDS = 300;
 export class McpServer implements AsyncDisposable {
   private connection: Promise<Client> | undefined;
   private current: Client | undefined;
+  /** Once it is known, it is not asked again. */
+  private speaks: PriorDiscovery | undefined;
   private readonly clients = new Set<Client>();
   private silent = 0;
   private lastWords = "";
@@ -86,7 +93,10 @@ export class McpServer implements AsyncDisposable {
     this.current = client;
     this.silent = 0;
     try {
-      await client.connect(this.transport(), { timeout: this.connectMs });
+      const known = this.speaks === undefined ? {} : { prior: this.speaks };
+      await client.connect(this.transport(), { timeout: this.connectMs, ...known });
+      const discover = client.getDiscoverResult();
+      this.speaks = discover === undefined ? { kind: "legacy" } : { kind: "modern", discover };
       return client;
     } catch (error) {
       this.forget(client);
@@ -142,7 +152,10 @@ export class McpServer implements AsyncDisposable {
   }
 }
 
-/** Answers end at a limit, and a busy server is asked again when it wants to be. */
+/**
+ * Answers end at a limit, and a busy server is asked again when it wants to be. What is too long in
+ * an event stream is left at the deadline: the library goes on waiting for the rest.
+ */
 async function fetchLimited(url: string | URL, init?: RequestInit): Promise<Response> {
   const response = await fetch(url, init);
   const waitMs = retryAfterMs(response, Date.now());
