@@ -2,12 +2,26 @@
 // text as it is.
 
 export type Ink =
-  "prompt" | "policy" | "observation" | "good" | "bad" | "strong" | "faint" | "em" | "reward";
+  | "prompt"
+  | "policy"
+  | "thought"
+  | "call"
+  | "answer"
+  | "observation"
+  | "good"
+  | "bad"
+  | "strong"
+  | "faint"
+  | "em"
+  | "reward";
 export type Style = (text: string, ink: Ink) => string;
 
 const CODES: Readonly<Record<Ink, string>> = {
   prompt: "2",
   policy: "36",
+  thought: "36",
+  call: "35",
+  answer: "32",
   observation: "33",
   good: "32",
   bad: "31",
