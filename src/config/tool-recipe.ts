@@ -104,7 +104,21 @@ const kinds = {
   python: z.strictObject({
     kind: z.literal("python"),
     ...common,
-    retries: z.int().min(0).default(0),
+    /** The interpreter: a program's name or path. */
+    python: z.string().min(1).default("python3"),
+    /** Of one snippet; the deadline also covers the start of a sandbox. */
+    time_ms: count.default(5000),
+    /** Address space of each process of a snippet. */
+    memory_mb: count.default(512),
+    /** Of a snippet's files. */
+    disk_mb: count.default(64),
+    /** A snippet that prints more is stopped. */
+    output_bytes: count.default(16_384),
+    /** Of one snippet, threads included. */
+    processes: count.default(16),
+    deadline_ms: count.default(60_000),
+    retries: z.int().min(0).default(1),
+    /** Snippets at the same time, each in a sandbox of its own. */
     concurrency: count.default(8),
   }),
   /** Python in a SandboxFusion over HTTP. */
@@ -112,6 +126,10 @@ const kinds = {
     kind: z.literal("sandbox_fusion"),
     ...common,
     url: address("http://127.0.0.1:8080/run_code"),
+    /** Of one snippet; the deadline also covers the server's queue. */
+    time_ms: count.default(5000),
+    memory_mb: count.default(512),
+    deadline_ms: count.default(30_000),
     recording: recording.default(true),
   }),
   /** A program of this machine. No shell: an argument is an argument. */

@@ -13,8 +13,12 @@ import { specOf } from "../tools/arguments.ts";
 import { Bm25Index } from "../tools/bm25.ts";
 import { CommandTool, resolveProgram } from "../tools/command.ts";
 import { HttpTool } from "../tools/http.ts";
+import { USUAL_PROGRAMS } from "../tools/python/host.ts";
+import { DEFAULT_LIMITS } from "../tools/python/limits.ts";
+import { PythonTool, pythonSpec } from "../tools/python/python-tool.ts";
 import type { Recording } from "../tools/recording.ts";
 import { RetrieverTool } from "../tools/retriever.ts";
+import { SandboxFusionTool } from "../tools/sandbox-fusion.ts";
 import { SearchTool } from "../tools/search.ts";
 import { SerperTool } from "../tools/serper.ts";
 import { callTool, type Tool, type ToolSpec } from "../tools/tool.ts";
@@ -47,10 +51,9 @@ export async function openKind(request: KindRequest): Promise<readonly Tool[]> {
     case "mcp":
       return openMcp(of<"mcp">());
     case "python":
+      return [await openPython(of<"python">())];
     case "sandbox_fusion":
-      throw new UserError(`tools of kind ${request.spec.kind} can't be opened yet`, {
-        where: `tool.${request.name}`,
-      });
+      return [await openSandboxFusion(of<"sandbox_fusion">())];
   }
 }
 
@@ -84,14 +87,40 @@ async function openSerper({ name, spec, isReplay }: KindRequest<"serper">): Prom
   return tool;
 }
 
+async function openPython({ name, spec }: KindRequest<"python">): Promise<Tool> {
+  const { description, concurrency: workers, python } = spec;
+  const limits = {
+    ...DEFAULT_LIMITS,
+    timeMs: spec.time_ms,
+    memoryBytes: spec.memory_mb * 2 ** 20,
+    diskBytes: spec.disk_mb * 2 ** 20,
+    outputBytes: spec.output_bytes,
+    processes: spec.processes,
+  };
+  const programs = { ...USUAL_PROGRAMS, python };
+  return PythonTool.open({ name, description, workers, limits, programs });
+}
+
+async function openSandboxFusion(request: KindRequest<"sandbox_fusion">): Promise<Tool> {
+  const { name, spec, isReplay } = request;
+  const { url, time_ms: timeMs, memory_mb: memoryMb } = spec;
+  const toolSpec = pythonSpec(spec.description);
+  const tool = new SandboxFusionTool({ url, timeMs, memoryMb }, name, toolSpec);
+  if (isReplay) return tool;
+  const hint = `start it, or say where it is with --set tool.${name}.url=http://host:port/run_code`;
+  await requireAnswer(tool, spec, "the sandbox does not answer", { where: url, hint }, "print(1)");
+  return tool;
+}
+
 /** One question, as the policy's will be asked. */
 async function requireAnswer(
   tool: Tool,
   { deadline_ms: deadlineMs, retries, backoff_ms: backoffMs }: ToolRecipe,
   what: string,
   place: { readonly where: string; readonly hint: string },
+  question = "hello",
 ): Promise<void> {
-  const { result } = await callTool(tool, "hello", { deadlineMs, retries, backoffMs });
+  const { result } = await callTool(tool, question, { deadlineMs, retries, backoffMs });
   if (!result.ok) throw new UserError(`${what}: ${result.detail}`, place);
 }
 
