@@ -151,12 +151,8 @@ class Collector {
     this.seen.add(key);
     const id = this.uniqueId(meaning.id, file, number);
     const meta = { source: this.name, ...definedOnly(meaning.meta) };
-    this.tasks.push({
-      id,
-      question: meaning.question,
-      golds: meaning.golds,
-      meta,
-    });
+    const { question, golds, tests } = meaning;
+    this.tasks.push({ id, question, golds, ...(tests !== undefined && { tests }), meta });
   }
 
   private meaningOf(row: Row, format: SourceFormat, where: () => string): RowMeaning {

@@ -2,7 +2,7 @@
 // engine batches whatever samples. One that waits for a tool holds nobody up. Not here: choosing
 // tasks, rewards.
 
-import type { Task } from "../types.ts";
+import type { Rollout, Task } from "../types.ts";
 import type { EngineCounters, RolloutEngine } from "./engine.ts";
 import { countersBetween } from "./engine.ts";
 import { observationWriter, rollOut, type RolloutRecord, type RolloutSettings } from "./rollout.ts";
@@ -35,6 +35,9 @@ export interface RolloutGroups {
   readonly metrics: RolloutMetrics;
 }
 
+/** Sees a rollout as it ends, with the text of its prompt. */
+export type RolloutObserver = (rollout: Rollout, prompt: string) => void;
+
 /**
  * Rolls out every sample of every request. An engine that fails fails all; by then every sequence
  * is closed.
@@ -43,14 +46,18 @@ export async function rolloutGroups(
   engine: RolloutEngine,
   requests: readonly GroupRequest[],
   settings: RolloutSettings,
+  onEnd: RolloutObserver = () => undefined,
 ): Promise<RolloutGroups> {
   const observations = observationWriter(settings);
   const before = engine.counters();
   const start = performance.now();
   const inFlight = requests.flatMap((request) =>
-    samplesOf(request).map((sample) =>
-      rollOut(engine, { ...request, groupId: request.id, sample }, settings, observations),
-    ),
+    samplesOf(request).map(async (sample) => {
+      const asked = { ...request, groupId: request.id, sample };
+      const record = await rollOut(engine, asked, settings, observations);
+      onEnd(record.rollout, request.prompt.text);
+      return record;
+    }),
   );
   const records = settled(await Promise.allSettled(inFlight));
   const wallMs = performance.now() - start;

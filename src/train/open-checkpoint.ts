@@ -39,6 +39,7 @@ async function openSession(recipe: Recipe, weights: FolderSource) {
   await using stack = new AsyncDisposableStack();
   const world = await openWorld(recipe);
   stack.use(world.toolbox);
+  stack.use(world.scorer);
   const session = stack.use(Session.open(recipe, weights, world));
   const owned = stack.move();
   return { session, [Symbol.asyncDispose]: () => owned.disposeAsync() };

@@ -9,13 +9,14 @@ import { demonstrationsForShots } from "../curriculum/demonstrations.ts";
 import { loadAll, loadDataset, type MixedSpec } from "../data/dataset.ts";
 import { Random } from "../data/random.ts";
 import { sourceName } from "../data/source-files.ts";
+import { requireJudgeable } from "../reward/judgeable.ts";
 import type { Task } from "../types.ts";
 import type { AnswerMode } from "./answer-modes.ts";
 import { HELD_OUT_SEED } from "./evaluate.ts";
 import { closedToolbox, openToolbox } from "./open-tool.ts";
 import { type PolicyAsked, policyAsked } from "./policy-asked.ts";
 import { Session } from "./session.ts";
-import { demonstrationsOf } from "./world.ts";
+import { demonstrationsOf, openWorldScorer } from "./world.ts";
 
 export interface EvaluationAsked extends PolicyAsked {
   /** Files, globs, `almanac`, names of the recipe's held-out sources; none: what it holds out. */
@@ -57,7 +58,9 @@ export async function openEvaluation(asked: EvaluationAsked): Promise<OpenedEval
   const validation = named === undefined ? (await loadDataset(recipe.data)).validation : [];
   const opening = usesTool(asked.mode) ? openToolbox(recipe) : closedToolbox(recipe);
   const toolbox = stack.use(await opening);
-  const parts = { train: [], parts: [], notes: [], validation, demonstrations, toolbox };
+  requireJudgeable(recipe.reward, named?.flatMap(({ tasks }) => tasks) ?? validation);
+  const scorer = stack.use(await openWorldScorer(recipe, toolbox));
+  const parts = { train: [], parts: [], notes: [], validation, demonstrations, toolbox, scorer };
   const session = stack.use(Session.open(recipe, weights, parts));
   const sets = named ?? [heldOutSet(asked, session)];
   const notes = [...session.world.notes, ...notesOf(asked, recipe)];

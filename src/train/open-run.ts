@@ -48,6 +48,7 @@ export async function openRun(request: RunRequest, defaultRecipe: string): Promi
   const prepared = exists ? await continueRun(request, run) : await newRun(request, defaultRecipe);
   const { recipe, range, path, checkpoint, world } = prepared;
   stack.use(world.toolbox);
+  stack.use(world.scorer);
   if (prepared.directory !== undefined) stack.use(prepared.directory);
   const model = modelFolder(recipe.policy);
   const weights = checkpoint === undefined ? model : diskFolder(checkpoint.path);

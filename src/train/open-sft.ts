@@ -48,6 +48,7 @@ export async function openSft(request: SftRequest): Promise<OpenedSft> {
   const rule = { minReward: request.minReward, stages: stagesAsked(request, recipe) };
   const world = await openWorld(recipe);
   stack.use(world.toolbox);
+  stack.use(world.scorer);
   const session = stack.use(Session.open(recipe, weights, world));
   const selection = select(request, rule, session);
   const directory = stack.use(RunDirectory.create(out, recipeText(withAbsolutePaths(recipe))));

@@ -1,13 +1,13 @@
 // Scored groups for a list of tasks: prompts, rollouts, rewards. The one way in which training and
-// evaluation sample.
+// evaluation sample. Each rollout is scored when it ends, while others still go on.
 
-import type { RewardProfile } from "../reward/profiles.ts";
-import { scoreRollout } from "../reward/score.ts";
+import { textOfRollout } from "../reward/rollout-text.ts";
+import type { Scorer } from "../reward/scorer.ts";
 import { rolloutGroups, type RolloutGroup, type RolloutMetrics } from "../rollout/batch.ts";
 import type { RolloutEngine } from "../rollout/engine.ts";
 import type { RolloutSettings } from "../rollout/rollout.ts";
-import type { Prompt, Prompter } from "../rollout/template.ts";
-import type { Group, Sample, Task } from "../types.ts";
+import type { Prompter } from "../rollout/template.ts";
+import type { Group, Reward, Rollout, Task } from "../types.ts";
 
 export interface SamplingRequest {
   readonly tasks: readonly Task[];
@@ -22,7 +22,7 @@ export interface SamplingRequest {
 export interface Sampler {
   readonly engine: RolloutEngine;
   readonly settings: RolloutSettings;
-  readonly profile: RewardProfile;
+  readonly scorer: Pick<Scorer, "score">;
 }
 
 export interface SampledGroups {
@@ -31,8 +31,9 @@ export interface SampledGroups {
   readonly metrics: RolloutMetrics;
 }
 
+/** Rejects with ScoringError where a rollout can't be scored, when all of them have ended. */
 export async function sampleGroups(
-  sampler: Sampler,
+  { engine, settings, scorer }: Sampler,
   { tasks, template, samplesPerTask, label, firstStream }: SamplingRequest,
 ): Promise<SampledGroups> {
   const requests = tasks.map((task, index) => ({
@@ -42,17 +43,22 @@ export async function sampleGroups(
     prompt: template.render(task.question),
     numSamples: samplesPerTask,
   }));
-  const { groups: raw, metrics } = await rolloutGroups(sampler.engine, requests, sampler.settings);
-  const groups = raw.map((group, index) => scored(sampler, group, requests[index]!.prompt));
-  return { groups, raw, metrics };
+  const rewards = new Map<Rollout, Promise<Reward>>();
+  const score = (rollout: Rollout, prompt: string): void => {
+    const reward = scorer.score(textOfRollout(rollout, prompt));
+    reward.catch(() => undefined); // it is awaited below
+    rewards.set(rollout, reward);
+  };
+  const { groups: raw, metrics } = await rolloutGroups(engine, requests, settings, score);
+  return { groups: await Promise.all(raw.map((group) => scored(group, rewards))), raw, metrics };
 }
 
-function scored({ profile, settings }: Sampler, group: RolloutGroup, prompt: Prompt): Group {
-  const { id, task, records } = group;
-  const samples = records.map(({ rollout }): Sample => {
-    const { responseText: response, policyText } = rollout;
-    const text = { prompt: prompt.text, response, policyText, golds: task.golds };
-    return { rollout, reward: scoreRollout(profile, settings.tags, text) };
+async function scored(
+  { id, task, records }: RolloutGroup,
+  rewards: ReadonlyMap<Rollout, Promise<Reward>>,
+): Promise<Group> {
+  const samples = records.map(async ({ rollout }) => {
+    return { rollout, reward: await rewards.get(rollout)! };
   });
-  return { id, task, samples };
+  return { id, task, samples: await Promise.all(samples) };
 }

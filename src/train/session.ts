@@ -7,7 +7,6 @@ import type { Recipe } from "../config/recipe.ts";
 import { chooseDemonstrations, demonstrationsForShots } from "../curriculum/demonstrations.ts";
 import type { FolderSource } from "../model/byte-source.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { rewardProfile } from "../reward/profiles.ts";
 import type { RolloutEngine } from "../rollout/engine.ts";
 import type { RolloutLimits, RolloutSettings } from "../rollout/rollout.ts";
 import type { PromptTemplate } from "../rollout/template.ts";
@@ -47,8 +46,8 @@ export class Session implements Disposable {
 
   /** Samplers of different seeds never share noise. */
   sampler(temperature: number, seed: number): Sampler {
-    const profile = rewardProfile(this.recipe.reward.profile);
-    return { engine: this.engine, settings: this.settings(temperature, seed), profile };
+    const { scorer } = this.world;
+    return { engine: this.engine, settings: this.settings(temperature, seed), scorer };
   }
 
   stageTemplate(stageIndex: number): PromptTemplate {
@@ -66,7 +65,7 @@ export class Session implements Disposable {
     return promptTemplate(this.recipe, demonstrations, this.prompts);
   }
 
-  private settings(temperature: number, seed: number): RolloutSettings {
+  settings(temperature: number, seed: number): RolloutSettings {
     const { tokenizer, tags, toolFrame } = this.prompts;
     return {
       tokenizer,

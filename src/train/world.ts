@@ -9,9 +9,13 @@ import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { openDemonstrations } from "../data/demonstration-file.ts";
 import type { LoadedSource } from "../data/source.ts";
 import { ownWorld } from "../data/worlds.ts";
+import { requireJudgeable } from "../reward/judgeable.ts";
+import { openScorer, type Scorer } from "../reward/scorer.ts";
+import { tagProfile } from "../reward/tags.ts";
 import type { Toolbox } from "../tools/toolbox.ts";
 import type { Demonstration, Task } from "../types.ts";
 import { openToolbox } from "./open-tool.ts";
+import { toolTags } from "./prompt-model.ts";
 
 export interface World {
   /** The questions of a source lie next to each other. */
@@ -20,22 +24,39 @@ export interface World {
   readonly validation: readonly Task[];
   readonly demonstrations: readonly Demonstration[];
   readonly toolbox: Toolbox;
+  readonly scorer: Scorer;
   /** What was read and what was dropped, a line each; empty for a world inside the executable. */
   readonly notes: readonly string[];
 }
 
-/** Throws UserError where data, demonstrations or retriever are not what the recipe says. */
+/**
+ * Throws UserError where data, demonstrations, tools or reward are not what the recipe says. The
+ * caller closes toolbox and scorer.
+ */
 export async function openWorld(recipe: Recipe): Promise<World> {
   const dataset = await loadDataset(recipe.data);
   const { parts, validation } = dataset;
+  const train = parts.flatMap(({ tasks }) => tasks);
+  requireJudgeable(recipe.reward, [...train, ...validation]);
+  const demonstrations = demonstrationsOf(recipe);
+  await using stack = new AsyncDisposableStack();
+  const toolbox = stack.use(await openToolbox(recipe));
+  const scorer = stack.use(await openWorldScorer(recipe, toolbox));
+  stack.move();
   return {
-    train: parts.flatMap(({ tasks }) => tasks),
+    train,
     parts: parts.map(({ tasks, weight }) => taskPart(tasks, weight)),
     validation,
-    demonstrations: demonstrationsOf(recipe),
-    toolbox: await openToolbox(recipe),
+    demonstrations,
+    toolbox,
+    scorer,
     notes: notesOf(dataset),
   };
+}
+
+/** Reads what the recipe's policy writes. */
+export function openWorldScorer({ reward, tags }: Recipe, toolbox: Toolbox): Promise<Scorer> {
+  return openScorer(reward, tagProfile(tags, toolTags(toolbox)));
 }
 
 /** The key is 64 bits of all ids and questions. */

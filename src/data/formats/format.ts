@@ -2,6 +2,7 @@
 // opens with an example row. Golds are the accepted answers, in the order of the source.
 
 import { z } from "zod";
+import type { CodeTests } from "../../types.ts";
 import type { Row } from "../row.ts";
 
 /** What a row says; `why` it is left out where it asks nothing that could be answered. */
@@ -11,6 +12,7 @@ export type RowMeaning =
       readonly id?: string | undefined;
       readonly question: string;
       readonly golds: readonly string[];
+      readonly tests?: CodeTests;
       readonly meta?: Readonly<Record<string, string | number | undefined>>;
     }
   | { readonly kind: "left_out"; readonly why: string };

@@ -11,6 +11,8 @@ import { flashrag } from "./flashrag.ts";
 import type { SourceFormat } from "./format.ts";
 import { gsm8k } from "./gsm8k.ts";
 import { hotpotQa } from "./hotpot-qa.ts";
+import { humanEval } from "./humaneval.ts";
+import { mbpp } from "./mbpp.ts";
 import { musique } from "./musique.ts";
 import { nqOpen } from "./nq-open.ts";
 import { popQa } from "./popqa.ts";
@@ -20,6 +22,8 @@ import { verl } from "./verl.ts";
 export const sourceFormats: readonly SourceFormat[] = [
   dapoMath,
   verl,
+  humanEval,
+  mbpp,
   flashrag,
   popQa,
   triviaQa,

@@ -9,7 +9,7 @@ import { CannotTell, LIMITS } from "./budget.ts";
 export function clean(text: string): string {
   if (text.length > LIMITS.characters) throw new CannotTell("a long text");
   const boxed = lastBoxed(text)?.content ?? text;
-  const plain = rules.reduce((line, [pattern, by]) => line.replace(pattern, by), boxed);
+  const plain = rules.reduce((line, rule) => applied(line, rule), boxed);
   return withoutEnd(withoutFonts(plain).replace(/\s+/g, " ").trim());
 }
 
@@ -29,6 +29,10 @@ const VULGAR: Readonly<Record<string, string>> = {
 };
 
 type Rule = readonly [RegExp, string | ((match: string) => string)];
+
+function applied(line: string, [pattern, by]: Rule): string {
+  return typeof by === "string" ? line.replace(pattern, by) : line.replace(pattern, by);
+}
 
 /** In this order. */
 const rules: readonly Rule[] = [
