@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define ICRL_ABI 1
+#define ICRL_ABI 2
 
 typedef struct icrl_device icrl_device;
 typedef struct icrl_policy icrl_policy;
@@ -26,7 +26,7 @@ typedef struct icrl_trainer icrl_trainer;
 
 enum icrl_status {
   ICRL_STATUS_OK = 0,
-  ICRL_STATUS_OUT_OF_MEMORY = 1,    /* nothing changed; a smaller batch may fit */
+  ICRL_STATUS_OUT_OF_MEMORY = 1,    /* weights are as they were; a smaller batch may fit */
   ICRL_STATUS_INVALID_ARGUMENT = 2, /* the caller's bug, or a call out of order */
   ICRL_STATUS_DEVICE = 3,           /* the device or its driver failed; the process should stop */
   ICRL_STATUS_INTERNAL = 4
@@ -46,6 +46,8 @@ int32_t icrl_threads_set(int32_t threads);
 /* counters[8]: live devices, policies, caches, trainers, then CPU bytes live, CPU bytes peak, device bytes live, device peak. */
 int32_t icrl_counters_read(int64_t* counters);
 int32_t icrl_counters_reset_peak(void);
+/* CPU tensors may hold so many bytes together; one more fails with OUT_OF_MEMORY. 0: as many as there are. */
+int32_t icrl_memory_limit_set(int64_t bytes);
 /* Compares one kernel of the device with its slow reference in double on random data; *error is the largest relative
  * difference. Names: see kernels/README.md. */
 int32_t icrl_kernel_check(icrl_device* device, const char* kernel, int32_t seed, double* error);
@@ -138,16 +140,16 @@ enum icrl_trainer_tensor {
   ICRL_TRAINER_SECOND_MOMENT = 2,
   ICRL_TRAINER_MASTER = 3        /* fp32 weights; the policy's own when that is fp32 */
 };
-/* What a forward keeps for the backward. */
-enum icrl_recompute { ICRL_RECOMPUTE_NOTHING = 0, ICRL_RECOMPUTE_LAYERS = 1 };
 
 int32_t icrl_trainer_open(icrl_policy* policy, const icrl_trainer_config* config, icrl_trainer** trainer /* new */);
 void icrl_trainer_close(icrl_trainer* trainer);
 /* The order is logprobs, backward, any number of times, then step; anything else is INVALID_ARGUMENT.
- * logprobs keeps the activations; backward adds to the gradients and frees them. */
+ * logprobs keeps the activations; backward adds to the gradients and frees them. Of the first recompute_layers layers only
+ * the inputs are kept, and backward computes the rest again. After a backward without memory the gradients hold a part of
+ * the batch: call zero. */
 int32_t icrl_trainer_logprobs(icrl_trainer* trainer, int32_t num_tokens, const int32_t* tokens, const int32_t* positions,
                               int32_t num_segments, const int32_t* segments, int32_t num_targets, const int32_t* target_rows,
-                              const int32_t* target_ids, double temperature, int32_t recompute, double* logprobs,
+                              const int32_t* target_ids, double temperature, int32_t recompute_layers, double* logprobs,
                               double* entropies);
 /* d_logprobs[N] = dL/dlogprob, d_entropies[N] = dL/dentropy or null. */
 int32_t icrl_trainer_backward(icrl_trainer* trainer, int32_t num_targets, const double* d_logprobs, const double* d_entropies);

@@ -102,6 +102,11 @@ export function resetPeak(): void {
   check("icrl_counters_reset_peak");
 }
 
+/** CPU tensors together may hold so many bytes; one more throws OutOfMemoryError. 0: no limit. */
+export function setMemoryLimit(bytes: number): void {
+  check("icrl_memory_limit_set", bytes);
+}
+
 export function torchVersion(): string {
   return readText((buffer, capacity) => check("icrl_torch_version", buffer, capacity));
 }

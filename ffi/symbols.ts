@@ -2,7 +2,7 @@
 import type { FFIFunction } from "bun:ffi";
 
 /** The ABI of icrl.h that these symbols describe. */
-export const ABI = 1;
+export const ABI = 2;
 
 const batch = ["i32", "ptr", "ptr", "i32", "ptr", "i32", "ptr", "ptr"] as const;
 
@@ -14,6 +14,7 @@ export const symbols = {
   icrl_threads_set: { args: ["i32"], returns: "i32" },
   icrl_counters_read: { args: ["ptr"], returns: "i32" },
   icrl_counters_reset_peak: { args: [], returns: "i32" },
+  icrl_memory_limit_set: { args: ["i64"], returns: "i32" },
   icrl_kernel_check: { args: ["ptr", "ptr", "i32", "ptr"], returns: "i32" },
 
   icrl_device_open: { args: ["i32", "i32", "ptr"], returns: "i32" },

@@ -15,8 +15,8 @@ export interface TrainerConfig {
   readonly headRows?: number; // logits rows that exist at once; default: about 32 MiB of them
 }
 
-/** What a forward keeps for its backward: everything, or only the layers' inputs. */
-export type Recompute = "nothing" | "layers";
+/** Of which layers only the inputs are kept for the backward: none, all, or the first so many. */
+export type Recompute = "nothing" | "layers" | number;
 
 const TENSOR_CODE = { gradient: 0, first_moment: 1, second_moment: 2, master: 3 } as const;
 export type TrainerTensor = keyof typeof TENSOR_CODE;
@@ -46,13 +46,12 @@ export class Trainer implements Disposable {
   /** Keeps the activations for `backward`. */
   logprobs(batch: TrieBatch, options: { temperature: number; recompute?: Recompute }): Logprobs {
     const out = newLogprobs(batch);
-    const recompute = options.recompute === "layers" ? 1 : 0;
     check(
       "icrl_trainer_logprobs",
       this.handle,
       ...batchArgs(batch),
       options.temperature,
-      recompute,
+      recomputedLayers(options.recompute ?? "nothing", this.policy.config.layers),
       out.logprobs_N,
       out.entropies_N,
     );
@@ -125,6 +124,11 @@ export class Trainer implements Disposable {
     native().calls.icrl_trainer_close(this.#handle);
     this.#handle = null;
   }
+}
+
+function recomputedLayers(recompute: Recompute, layers: number): number {
+  if (typeof recompute === "number") return recompute;
+  return recompute === "layers" ? layers : 0;
 }
 
 /** `struct icrl_trainer_config`: five doubles and two int32. */

@@ -167,22 +167,22 @@ void attention_block_backward(icrl_policy& p, const LayerWeights& w, const Batch
 
 Tensor decoder_forward(icrl_policy& policy, const Batch& batch, Tape* tape) {
   Tensor x = policy.weights.embedding.index_select(0, batch.tokens);
-  for (const LayerWeights& w : policy.weights.layers) {
+  for (int32_t i = 0; i < policy.config.layers; i++) {
     LayerTape layer;
     const Tensor input = x;
-    x = layer_forward(policy, w, batch, input, layer);
+    x = layer_forward(policy, policy.weights.layers[i], batch, input, layer);
     if (!tape) continue;
-    if (!tape->recompute_layers) tape->layers.push_back(std::move(layer));
+    if (i >= tape->recompute_layers) tape->layers.push_back(std::move(layer));
     else tape->layers.emplace_back().input = input;
   }
   return x;
 }
 
 void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tensor d_x, const Weights& grads) {
-  for (size_t i = policy.weights.layers.size(); i-- > 0;) {
+  for (int32_t i = policy.config.layers; i-- > 0;) {
     const LayerWeights& w = policy.weights.layers[i];
     LayerTape& layer = tape.layers[i];
-    if (tape.recompute_layers) layer_forward(policy, w, batch, Tensor(layer.input), layer);
+    if (i < tape.recompute_layers) layer_forward(policy, w, batch, Tensor(layer.input), layer);
     mlp_backward(policy, w, layer, d_x, grads.layers[i]);
     attention_block_backward(policy, w, batch, layer, d_x, grads.layers[i]);
     layer = {};

@@ -44,7 +44,7 @@ struct LayerTape {
 };
 struct Tape {
   std::vector<LayerTape> layers;
-  bool recompute_layers;  // keep only the inputs
+  int32_t recompute_layers;  // of the first so many layers only the inputs are kept
 };
 
 // embedding -> layers; returns the last residual stream [T, d]. tape may be null.

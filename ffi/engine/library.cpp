@@ -58,6 +58,12 @@ int32_t icrl_counters_read(int64_t* counters) {
 int32_t icrl_counters_reset_peak(void) {
   return guard([] { reset_peak(); });
 }
+int32_t icrl_memory_limit_set(int64_t bytes) {
+  return guard([&] {
+    require(bytes >= 0, "the memory limit is negative");
+    set_memory_limit(bytes);
+  });
+}
 
 int32_t icrl_device_open(int32_t kind, int32_t index, icrl_device** device) {
   return guard([&] {

@@ -14,7 +14,7 @@ namespace icrl {
 namespace {
 
 std::atomic<int32_t> live_handles[4];
-std::atomic<int64_t> live_bytes{0}, peak_bytes{0};
+std::atomic<int64_t> live_bytes{0}, peak_bytes{0}, limit_bytes{0};
 
 // A header before the data; 64 bytes keep the data aligned for the widest vectors.
 constexpr size_t kHeader = 64, kHuge = size_t(2) << 20, kLarge = size_t(1) << 20;
@@ -38,9 +38,11 @@ class LargeBlocks {
         free_.erase(fit);
         return block;
       }
+      if (!has_room(0)) drop_all();
     }
     void* block = map(wanted);
     if (!block) {
+      const std::lock_guard<std::mutex> lock(mutex_);
       drop_all();
       block = map(wanted);
     }
@@ -51,7 +53,7 @@ class LargeBlocks {
   // Kept, unless more would lie idle than has ever been in use.
   void give(void* block, size_t capacity) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (free_bytes_ + capacity > static_cast<size_t>(peak_bytes.load())) {
+    if (free_bytes_ + capacity > static_cast<size_t>(peak_bytes.load()) || !has_room(capacity)) {
       munmap(block, capacity);
       return;
     }
@@ -60,6 +62,10 @@ class LargeBlocks {
   }
 
  private:
+  // Whether so many idle bytes more stay below the limit.
+  bool has_room(size_t bytes) const {
+    return limit_bytes == 0 || static_cast<int64_t>(free_bytes_ + bytes) + live_bytes <= limit_bytes;
+  }
   // Mapped larger and cut, so that the block begins on a huge page.
   static void* map(size_t bytes) {
     char* start = static_cast<char*>(
@@ -72,7 +78,6 @@ class LargeBlocks {
     return start + skip;
   }
   void drop_all() {
-    const std::lock_guard<std::mutex> lock(mutex_);
     for (const auto& [capacity, block] : free_) munmap(block, capacity);
     free_.clear();
     free_bytes_ = 0;
@@ -86,6 +91,26 @@ class LargeBlocks {
 LargeBlocks& large_blocks() {
   static auto* blocks = new LargeBlocks;  // tensors may outlive every static
   return *blocks;
+}
+
+// Counts the bytes of a new tensor, or throws where they would be too many.
+void reserve(int64_t bytes) {
+  const int64_t now = live_bytes += bytes;
+  if (limit_bytes > 0 && now > limit_bytes) {
+    live_bytes -= bytes;
+    throw std::bad_alloc();
+  }
+  int64_t peak = peak_bytes;
+  while (now > peak && !peak_bytes.compare_exchange_weak(peak, now)) {
+  }
+}
+
+void* block_of(size_t bytes) {
+  if (bytes >= kLarge) return large_blocks().take(bytes);
+  void* block = nullptr;
+  if (posix_memalign(&block, kHeader, bytes + kHeader) != 0) throw std::bad_alloc();
+  static_cast<Header*>(block)->capacity = 0;
+  return block;
 }
 
 void release(void* data) {
@@ -102,25 +127,20 @@ class CountingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     const c10::Device cpu(c10::DeviceType::CPU);
     if (bytes == 0) return {nullptr, nullptr, &release, cpu};
-    void* block = bytes >= kLarge ? large_blocks().take(bytes) : small(bytes);
-    static_cast<Header*>(block)->bytes = static_cast<int64_t>(bytes);
-    const int64_t now = live_bytes += static_cast<int64_t>(bytes);
-    int64_t peak = peak_bytes;
-    while (now > peak && !peak_bytes.compare_exchange_weak(peak, now)) {
+    reserve(static_cast<int64_t>(bytes));
+    void* block;
+    try {
+      block = block_of(bytes);
+    } catch (...) {
+      live_bytes -= static_cast<int64_t>(bytes);
+      throw;
     }
+    static_cast<Header*>(block)->bytes = static_cast<int64_t>(bytes);
     void* data = static_cast<char*>(block) + kHeader;
     return {data, data, &release, cpu};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &release; }
   void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
-
- private:
-  static void* small(size_t bytes) {
-    void* block = nullptr;
-    if (posix_memalign(&block, kHeader, bytes + kHeader) != 0) throw std::bad_alloc();
-    static_cast<Header*>(block)->capacity = 0;
-    return block;
-  }
 };
 
 }  // namespace
@@ -147,6 +167,8 @@ void read_counters(int64_t counters[8]) {
   counters[6] = stats.allocated_bytes[0].current;
   counters[7] = stats.allocated_bytes[0].peak;
 }
+
+void set_memory_limit(int64_t bytes) { limit_bytes = bytes; }
 
 void reset_peak() {
   peak_bytes = live_bytes.load();

@@ -24,5 +24,7 @@ class Counted {
 void install_allocator();
 void read_counters(int64_t counters[8]);
 void reset_peak();
+// CPU tensors together may hold so many bytes, blocks kept for reuse included; beyond, an allocation throws. 0: no limit.
+void set_memory_limit(int64_t bytes);
 
 }  // namespace icrl

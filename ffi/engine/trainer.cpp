@@ -43,17 +43,18 @@ void icrl_trainer_close(icrl_trainer* trainer) { delete trainer; }
 
 int32_t icrl_trainer_logprobs(icrl_trainer* trainer, int32_t num_tokens, const int32_t* tokens, const int32_t* positions,
                               int32_t num_segments, const int32_t* segments, int32_t num_targets, const int32_t* target_rows,
-                              const int32_t* target_ids, double temperature, int32_t recompute, double* logprobs,
+                              const int32_t* target_ids, double temperature, int32_t recompute_layers, double* logprobs,
                               double* entropies) {
   return guard([&] {
     require(trainer && logprobs, "a pointer is null");
     require(!trainer->pending, "logprobs was called twice without a backward");
     require(temperature > 0, "the temperature is not positive");
     icrl_policy& policy = *trainer->policy;
+    require(recompute_layers >= 0 && recompute_layers <= policy.config.layers, "there are not so many layers to recompute");
     auto p = std::make_unique<PendingBatch>(
         PendingBatch{make_batch(policy, num_tokens, tokens, positions, num_segments, segments, num_targets, target_rows,
                                 target_ids),
-                     Tape{{}, recompute == ICRL_RECOMPUTE_LAYERS}, {}, temperature});
+                     Tape{{}, recompute_layers}, {}, temperature});
     p->x = decoder_forward(policy, p->batch, &p->tape);
     head_forward(policy, p->batch, p->x, temperature, trainer->chunk_rows(), logprobs, entropies);
     trainer->pending = std::move(p);

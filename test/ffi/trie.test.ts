@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { InvalidArgumentError } from "../../ffi/errors.ts";
 import type { Policy, PolicyConfig, TrieBatch } from "../../ffi/policy.ts";
-import { Trainer } from "../../ffi/trainer.ts";
+import { type Recompute, Trainer } from "../../ffi/trainer.ts";
 import {
   ADAMW,
   maxAbs,
@@ -26,7 +26,7 @@ interface Outcome {
 }
 interface Options {
   readonly headRows?: number;
-  readonly recompute?: "nothing" | "layers";
+  readonly recompute?: Recompute;
   readonly temperature?: number;
 }
 
@@ -133,6 +133,7 @@ const SAME: readonly [string, Options][] = [
   ["an LM head in chunks of 7 rows", { headRows: 7 }],
   ["an LM head in one chunk", { headRows: 100_000 }],
   ["recomputed layers", { recompute: "layers" }],
+  ["a recomputed first layer", { recompute: 1 }],
   ["recomputed layers and a chunked head", { recompute: "layers", headRows: 13 }],
 ];
 for (const [name, options] of SAME) {
