@@ -2,6 +2,7 @@
 // options and imports what it runs only when it runs: `icrl --help` loads none of it.
 import { Command } from "commander";
 import pkg from "../../package.json";
+import { register as registerAsk } from "./ask.ts";
 import { register as registerBench } from "./bench.ts";
 import { register as registerContract } from "./contract.ts";
 import { register as registerData } from "./data.ts";
@@ -9,6 +10,7 @@ import { register as registerDemos } from "./demos.ts";
 import { register as registerDoctor } from "./doctor.ts";
 import { register as registerEval } from "./eval.ts";
 import { register as registerExport } from "./export.ts";
+import { register as registerIndex } from "./index.ts";
 import { register as registerInit } from "./init.ts";
 import { register as registerPretrain } from "./pretrain.ts";
 import { register as registerPull } from "./pull.ts";
@@ -22,6 +24,7 @@ import { register as registerSft } from "./sft.ts";
 /** In the order in which `icrl --help` lists them. */
 const COMMANDS: readonly ((program: Command) => void)[] = [
   registerRun,
+  registerAsk,
   registerEval,
   registerSft,
   registerContract,
@@ -29,6 +32,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   registerInit,
   registerData,
   registerDemos,
+  registerIndex,
   registerExport,
   registerPull,
   registerScore,

@@ -2,21 +2,29 @@
 // number is what an error has to say; Bun.JSONL would keep what came before an error and be silent.
 
 import { UserError } from "../config/errors.ts";
-import { isRow, type NumberedRow, type Row, unreadable } from "./row.ts";
+import { isRow, type NumberedRow, type ReadWatch, type Row, unreadable } from "./row.ts";
 
 const BATCH_ROWS = 4096;
 
-/** Empty lines are skipped and counted. Throws UserError at the first line that is no object. */
+/**
+ * Empty lines are skipped and counted. Throws UserError at the first line that is no object, unless
+ * somebody takes such lines.
+ */
 export async function* jsonlRows(
   chunks: AsyncIterable<string>,
   path: string,
+  { onBadRow }: ReadWatch = {},
 ): AsyncGenerator<readonly NumberedRow[]> {
   let batch: NumberedRow[] = [];
   let number = 0;
   for await (const lines of lineGroups(chunks)) {
     for (const line of lines) {
       number++;
-      if (line.trim() !== "") batch.push({ row: parseLine(line, `${path}:${number}`), number });
+      if (line.trim() === "") continue;
+      const row = parseLine(line, `${path}:${number}`);
+      if (!(row instanceof UserError)) batch.push({ row, number });
+      else if (onBadRow !== undefined) onBadRow(row, number);
+      else throw row;
     }
     if (batch.length < BATCH_ROWS) continue;
     yield batch;
@@ -37,19 +45,19 @@ async function* lineGroups(chunks: AsyncIterable<string>): AsyncGenerator<readon
   yield [rest];
 }
 
-function parseLine(line: string, where: string): Row {
+function parseLine(line: string, where: string): Row | UserError {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (error) {
     const why = (error as Error).message.replace(/^JSON Parse error: /, "");
-    throw new UserError(`not JSON: ${why}`, {
+    return new UserError(`not JSON: ${why}`, {
       where,
       hint: "one object a line",
     });
   }
   if (isRow(value)) return value;
-  throw new UserError("not a JSON object", {
+  return new UserError("not a JSON object", {
     where,
     hint: "one object a line",
   });

@@ -3,7 +3,7 @@
 
 import type { AsyncBuffer, FileMetaData, SchemaTree } from "hyparquet";
 import { UserError } from "../config/errors.ts";
-import type { Field, NumberedRow, Row } from "./row.ts";
+import type { Field, NumberedRow, ReadWatch, Row } from "./row.ts";
 
 /** Bytes of which any part can be read. */
 export interface Content {
@@ -13,7 +13,7 @@ export interface Content {
 
 interface ParquetRows {
   readonly schema: readonly Field[];
-  batches(columns?: readonly string[]): AsyncIterable<readonly NumberedRow[]>;
+  batches(columns?: readonly string[], watch?: ReadWatch): AsyncIterable<readonly NumberedRow[]>;
 }
 
 export function isParquet(head: Uint8Array): boolean {
@@ -37,10 +37,11 @@ export async function parquetFile(content: Content, path: string): Promise<Parqu
   }));
   return {
     schema,
-    batches(columns) {
+    batches(columns, watch) {
       const known = schema.map(({ name }) => name);
       const wanted = columns === undefined ? known : known.filter((name) => columns.includes(name));
-      return rowGroups({ file, metadata, columns: wanted.length > 0 ? wanted : known }, path);
+      const read = { file, metadata, columns: wanted.length > 0 ? wanted : known };
+      return rowGroups(read, path, watch);
     },
   };
 }
@@ -51,7 +52,11 @@ interface Read {
   readonly columns: string[];
 }
 
-async function* rowGroups(read: Read, path: string): AsyncGenerator<readonly NumberedRow[]> {
+async function* rowGroups(
+  read: Read,
+  path: string,
+  { onRead }: ReadWatch = {},
+): AsyncGenerator<readonly NumberedRow[]> {
   const { parquetReadObjects } = await import("hyparquet");
   const { compressors } = await import("hyparquet-compressors");
   let rowStart = 0;
@@ -66,6 +71,7 @@ async function* rowGroups(read: Read, path: string): AsyncGenerator<readonly Num
       throw damaged(error, path);
     });
     const first = rowStart + 1;
+    onRead?.(rowEnd / Number(read.metadata.num_rows));
     yield rows.map((row, index) => ({
       row: row as Row,
       number: first + index,

@@ -6,7 +6,7 @@ import { UserError } from "../config/errors.ts";
 import { jsonRows } from "./json-rows.ts";
 import { jsonlRows, textChunks } from "./jsonl-rows.ts";
 import { isParquet, parquetFile, type Content } from "./parquet-rows.ts";
-import { type Field, type NumberedRow, unreadable } from "./row.ts";
+import { type Field, type NumberedRow, type ReadWatch, unreadable } from "./row.ts";
 
 export type RowFileKind = "jsonl" | "json" | "parquet";
 
@@ -17,7 +17,7 @@ export interface RowFile {
   /** The file's own account of its columns; undefined where only its rows tell. */
   readonly schema: readonly Field[] | undefined;
   /** `columns`: those that will be looked at; a columnar file reads no others. */
-  batches(columns?: readonly string[]): AsyncIterable<readonly NumberedRow[]>;
+  batches(columns?: readonly string[], watch?: ReadWatch): AsyncIterable<readonly NumberedRow[]>;
   /** What to call a row in a message. */
   place(number: number): string;
 }
@@ -41,7 +41,8 @@ export async function openRowFile(path: string): Promise<RowFile> {
     kind,
     isGzipped,
     schema: undefined,
-    batches: () => rows(textChunks(content.stream(), path), path),
+    batches: (_columns, watch) =>
+      rows(textChunks(content.stream(watch?.onRead), path), path, watch),
     place: (number) => (kind === "jsonl" ? `${path}:${number}` : `${path} row ${number}`),
   };
 }
@@ -49,7 +50,8 @@ export async function openRowFile(path: string): Promise<RowFile> {
 /** The bytes of a file without its gzip wrapping. */
 interface FileContent extends Content {
   head(): Promise<Uint8Array>;
-  stream(): ReadableStream<Uint8Array>;
+  /** `onRead`: is told the share of the file that has been read. */
+  stream(onRead?: (share: number) => void): ReadableStream<Uint8Array>;
 }
 
 function plain(path: string): FileContent {
@@ -58,16 +60,32 @@ function plain(path: string): FileContent {
     file.slice(start, end).arrayBuffer();
   return {
     head: async () => new Uint8Array(await slice(0, HEAD_BYTES)),
-    stream: () => file.stream(),
+    stream: (onRead) => streamOf(path, onRead),
     slice,
     size: () => Promise.resolve(file.size),
   };
 }
 
+type FileStream = ReturnType<Bun.BunFile["stream"]>;
+
+function streamOf(path: string, onRead?: (share: number) => void): FileStream {
+  const file = Bun.file(path);
+  if (onRead === undefined) return file.stream();
+  let bytes = 0;
+  const counter = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      onRead(bytes / file.size);
+      controller.enqueue(chunk);
+    },
+  });
+  return file.stream().pipeThrough(counter);
+}
+
 /** Parquet needs its end first, so that a gzipped one is unpacked in memory, once. */
 function gunzipped(path: string): FileContent {
-  const stream = (): ReadableStream<Uint8Array> =>
-    Bun.file(path).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = (onRead?: (share: number) => void): ReadableStream<Uint8Array> =>
+    streamOf(path, onRead).pipeThrough(new DecompressionStream("gzip"));
   let whole: Promise<ArrayBuffer> | undefined;
   const all = (): Promise<ArrayBuffer> => (whole ??= readAll(stream(), path));
   return {

@@ -8,6 +8,13 @@ export interface NumberedRow {
   readonly row: Row;
   readonly number: number;
 }
+/** What a reader of rows tells while it reads. */
+export interface ReadWatch {
+  /** Takes a row that can't be read; absent: it is thrown. */
+  readonly onBadRow?: ((fault: UserError, number: number) => void) | undefined;
+  /** The share of the file that has been read. */
+  readonly onRead?: ((share: number) => void) | undefined;
+}
 /** A column as people see it. */
 export interface Field {
   readonly name: string;

@@ -45,6 +45,13 @@ export function writeFolderAtomic(path: string, fill: (folder: string) => void):
   syncPath(dirname(path));
 }
 
+/** What was written as `temporary` appears as `path`, in the place of what was there. */
+export function moveIntoPlace(temporary: string, path: string): void {
+  syncPath(temporary);
+  renameSync(temporary, path);
+  syncPath(dirname(path));
+}
+
 function syncPath(path: string): void {
   const descriptor = openSync(path, "r");
   fsyncSync(descriptor);
