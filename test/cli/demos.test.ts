@@ -43,7 +43,9 @@ test("an unknown tag profile and an unknown file are refused", async () => {
   const tags = await icrl(".", "demos", "check", "search", "--tags", "icrrl");
   expect(tags.stderr).toBe('icrl: unknown tag profile "icrrl" - did you mean "icrl"?\n');
   const none = await icrl(".", "demos", "check", "none.yaml");
-  expect(none.stderr).toBe('icrl: there is no file "none.yaml" (demonstrations) - known: search\n');
+  expect(none.stderr).toStartWith(
+    'icrl: there is no file "none.yaml" (demonstrations) - known: search',
+  );
 });
 
 test("icrl demos show prints what is inside", async () => {
