@@ -40,8 +40,8 @@ export function overrideLayer(setting: string, base: unknown): Layer {
     throw new UserError("an override is key=value", { where, hint, exitCode: 2 });
   }
   const path = setting.slice(0, equals).trim().split(".");
-  const { value } = yamlLayer(setting.slice(equals + 1), where);
-  const given = setting.slice(equals + 1).trim() === "" ? null : value;
+  const text = setting.slice(equals + 1).trim();
+  const given = /^(null|~)?$/.test(text) ? null : yamlLayer(text, where).value;
   return {
     value: withValue(base, path, given, where),
     place: (asked) => (overlaps(asked, path) ? where : undefined),

@@ -45,7 +45,10 @@ const parameters = z.record(
   z.string().regex(/^\w+$/, "a name of letters, digits and '_'"),
   z.preprocess(
     (value) => (typeof value === "string" ? { type: value } : value),
-    z.looseObject({ type: z.enum(TYPES), description: z.string().optional() }),
+    z.looseObject({
+      type: z.enum(TYPES, { error: `one of ${TYPES.join(", ")}` }),
+      description: z.string().optional(),
+    }),
   ),
 );
 
@@ -150,7 +153,7 @@ const kinds = {
       recording: recording.default(false),
     })
     .check((context) => {
-      const known = [...namesOf(context.value.parameters), "input"];
+      const known = [...new Set([...namesOf(context.value.parameters), "input"])];
       refuseUnknownParameters(context, ["command"], known);
     }),
   /** Any HTTP endpoint. */
