@@ -30,8 +30,9 @@ export function reportRecord(report: Report) {
 
 function evaluationOf({ stage, step, shots, seconds, pooled }: Report): Evaluation {
   const { numSamples, accuracies, emByHops, rollouts, searches } = pooled;
-  const { validFormat } = rollouts;
-  const figures = { em: accuracies.em.value, emByHops, validFormat, toolCalls: searches };
+  const { validFormat, callsByTool } = rollouts;
+  const calls = { toolCalls: searches, callsByTool };
+  const figures = { em: accuracies.em.value, emByHops, validFormat, ...calls };
   return { stage, step, shots, numSamples, ...figures, seconds };
 }
 

@@ -94,5 +94,6 @@ export interface Evaluation {
   readonly emByHops: Readonly<Record<string, number>>; // "1", "2"; empty where tasks do not say
   readonly validFormat: number;
   readonly toolCalls: number;
+  readonly callsByTool: Readonly<Record<string, number>>;
   readonly seconds: number;
 }

@@ -34,9 +34,10 @@ export async function evaluate(
   const request = { tasks, template, samplesPerTask: 1, label, firstStream: 0 };
   const { groups } = await sampleGroups(sampler, request);
   const samples = groups.flatMap((group) => group.samples);
-  const { em, validFormat, toolCalls } = rolloutFigures(samples);
+  const { em, validFormat, toolCalls, callsByTool } = rolloutFigures(samples);
   const seconds = (performance.now() - start) / 1000;
-  const figures = { em, emByHops: emByHops(samples), validFormat, toolCalls, seconds };
+  const calls = { toolCalls, callsByTool };
+  const figures = { em, emByHops: emByHops(samples), validFormat, ...calls, seconds };
   return { evaluation: { stage, step, shots, numSamples: samples.length, ...figures }, samples };
 }
 

@@ -70,6 +70,7 @@ export function evaluation(
     emByHops: { "1": em, "2": em / 2 },
     validFormat: 0.9,
     toolCalls: 1.3,
+    callsByTool: { search: 1.3 },
     seconds: 2,
   };
   return { stage, step: 0, shots, em, ...figures, ...changes };

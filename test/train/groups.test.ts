@@ -64,6 +64,7 @@ describe("figures of a set of rollouts", () => {
     expect(figures.reward).toBeCloseTo(1.2 / 3, 12);
     expect(figures.em).toBeCloseTo(1 / 3, 12);
     expect(figures.toolCalls).toBe(1);
+    expect(figures.callsByTool).toEqual({ search: 1 });
     expect(figures.toolFailures).toBe(1);
     expect(figures.finishReasons).toEqual({ answer: 3 });
   });

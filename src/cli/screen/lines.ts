@@ -5,7 +5,7 @@ import type { Evaluation, StepMetrics } from "../../run/metrics.ts";
 import type { EvalPlan, RunStart, StagePlan } from "../../run/observer.ts";
 import { lastFewestShots, secondsLeft, stepsOfCall } from "./state.ts";
 import type { ScreenState } from "./state.ts";
-import { cells, count, duration, padEnd, plural, share } from "./style.ts";
+import { cells, count, duration, harmless, padEnd, plural, share } from "./style.ts";
 import type { Style } from "./style.ts";
 
 export function headingLines(start: RunStart, style: Style): string[] {
@@ -46,12 +46,12 @@ export function stepLine(metrics: StepMetrics): string {
 }
 
 function figures(metrics: StepMetrics): string[] {
-  const { reward, em, validFormat, toolCalls } = metrics;
+  const { reward, em, validFormat } = metrics;
   return [
     `reward ${share(reward)}`,
     `EM ${share(em)}`,
     `format ${share(validFormat)}`,
-    `calls ${toolCalls.toFixed(1)}`,
+    callsText(metrics, 1),
   ];
 }
 
@@ -60,16 +60,28 @@ const speeds = ({ decode, update }: StepMetrics): string =>
 
 /** "  stage1, 0 shots  EM 0.463 ±0.07  1-hop 0.46  2-hop 0.23  format 0.90  calls 1.30". */
 export function evaluationLine(evaluation: Evaluation, style: Style): string {
-  const { stage, shots, em, emByHops, numSamples, validFormat, toolCalls } = evaluation;
+  const { stage, shots, em, emByHops, numSamples, validFormat } = evaluation;
   const hops = Object.entries(emByHops).map(([hop, value]) => `${hop}-hop ${share(value)}`);
   const parts = [
     padEnd(`  ${stage}, ${plural(shots, "shot")}`, 17),
     `EM ${style(share(em, 3), "strong")} ±${share(halfInterval(em, numSamples))}`,
     ...hops,
     `format ${share(validFormat)}`,
-    `calls ${toolCalls.toFixed(2)}`,
+    callsText(evaluation, 2),
   ];
   return parts.join("  ");
+}
+
+/** "calls 1.3", of several tools "calls 1.3 (search 0.9, python 0.4)". */
+function callsText(
+  { toolCalls, callsByTool }: Pick<Evaluation, "toolCalls" | "callsByTool">,
+  digits: number,
+): string {
+  const tools = Object.entries(callsByTool).map(
+    ([name, each]) => `${name} ${each.toFixed(digits)}`,
+  );
+  const shares = tools.length > 1 ? ` (${harmless(tools.join(", "))})` : "";
+  return `calls ${toolCalls.toFixed(digits)}${shares}`;
 }
 
 /** Half of the 95 % Wilson interval of a share of n. */

@@ -67,6 +67,17 @@ const UP = new RegExp(`^${ESCAPE}\\[(\\d+)A\\r${ESCAPE}\\[0J`);
 const COLOUR = `${ESCAPE}[3`;
 
 describe("output that is not a terminal", () => {
+  test("tells the calls of several tools apart", () => {
+    const callsByTool = { search: 0.86, python: 0.34 };
+    const text = written({}, (screen) => {
+      screen.onStart?.(start);
+      screen.onStep?.(stepMetrics(1, { callsByTool }));
+      screen.onEval?.(evaluation("base", 0, 0.5, { callsByTool }), []);
+    });
+    expect(text).toContain("calls 1.2 (search 0.9, python 0.3)");
+    expect(text).toContain("calls 1.30 (search 0.86, python 0.34)");
+    expect(written({})).toMatch(/calls 1\.2 {2}/);
+  });
   test("has no control codes and one line a step", () => {
     const text = written({});
     expect(text).not.toContain(ESCAPE);
