@@ -1,4 +1,7 @@
-// Random policies of known shapes and the common step shape, so that every bench and every peer is timed on the same work.
+// Random policies of known shapes and the amounts of work that they are timed on. Peers get the
+// same shapes and token counts, so that a figure and its opponent are about the same work. `tiny`
+// only shows that everything runs.
+
 import type { PolicyConfig } from "../ffi/policy.ts";
 import { rotary } from "../src/model/rope.ts";
 
@@ -7,15 +10,15 @@ type Sizes = readonly [number, number, number, number, number, number, number];
 const SIZES = {
   nano: [128, 4, 4, 2, 32, 384, 1024],
   "qwen2.5-0.5b": [896, 24, 14, 2, 64, 4864, 151936],
-  "qwen2.5-1.5b": [1536, 28, 12, 2, 128, 8960, 151936],
-  "qwen2.5-3b": [2048, 36, 16, 2, 128, 11008, 151936],
+  "tiny-qwen2.5": [64, 2, 4, 2, 16, 128, 512],
 } as const satisfies Record<string, Sizes>;
 export type ShapeName = keyof typeof SIZES;
 
+/** nano is of the Qwen3 family, the others of Qwen2.5's. */
 export function shapeOf(name: ShapeName): PolicyConfig {
   const [hidden, layers, heads, kvHeads, headDim, ffn, vocab] = SIZES[name];
   const qwen3 = name === "nano";
-  const { invFreq } = rotary({ type: "default", theta: qwen3 ? 1e4 : 1e6 }, headDim);
+  const { invFreq } = rotary({ type: "default", theta: ropeTheta(name) }, headDim);
   return {
     hidden,
     layers,
@@ -33,12 +36,9 @@ export function shapeOf(name: ShapeName): PolicyConfig {
   };
 }
 
-/** Weights that take part in a matrix product for each token; the embedding lookup does not, the LM head is apart. */
-export function bodyWeights({ hidden, layers, heads, kvHeads, headDim, ffn }: PolicyConfig): number {
-  return layers * (hidden * headDim * (2 * heads + 2 * kvHeads) + 3 * hidden * ffn);
-}
+export const ropeTheta = (name: ShapeName): number => (name === "nano" ? 1e4 : 1e6);
 
-/** What a step works on: all prompts share `shared` tokens, each has `own` more, each sample `sampled`. */
+/** What a step works on: all prompts share `shared` tokens, each has `own` more. */
 export interface StepShape {
   readonly prompts: number;
   readonly samples: number;
@@ -46,9 +46,60 @@ export interface StepShape {
   readonly own: number;
   readonly sampled: number;
 }
-export const STEP_SHAPE: StepShape = { prompts: 8, samples: 8, shared: 540, own: 100, sampled: 96 };
 
 export const numRollouts = ({ prompts, samples }: StepShape): number => prompts * samples;
-/** Tokens as separate rows, prompts included. */
-export const rowTokens = (shape: StepShape): number =>
-  numRollouts(shape) * (shape.shared + shape.own + shape.sampled);
+
+export const shapeText = ({ prompts, samples, shared, own, sampled }: StepShape): string =>
+  `${prompts} x ${samples}, ${shared} shared + ${own} own + ${sampled} sampled`;
+
+/** Prompts that have nothing in common, so that there is nothing to share but a sample's prompt. */
+export interface LongShape {
+  readonly step: StepShape;
+  /** Tokens of an observation that belongs to its sample alone: from, to. */
+  readonly observation: readonly [number, number];
+}
+
+export interface Work {
+  readonly step: StepShape;
+  readonly large: ShapeName;
+  readonly largeStep: StepShape;
+  readonly largeDecode: { readonly prompt: number; readonly sampled: number };
+  readonly largeBatches: readonly number[];
+  readonly samplesTimes: readonly number[];
+  readonly contextTimes: readonly number[];
+  readonly stagePrompts: number;
+  readonly stageSamples: number;
+  readonly long: LongShape;
+}
+
+export const FULL: Work = {
+  step: { prompts: 8, samples: 8, shared: 540, own: 100, sampled: 96 },
+  large: "qwen2.5-0.5b",
+  largeStep: { prompts: 2, samples: 4, shared: 192, own: 16, sampled: 48 },
+  largeDecode: { prompt: 32, sampled: 32 },
+  largeBatches: [1, 16],
+  samplesTimes: [1, 2, 4, 8],
+  contextTimes: [1, 2, 4],
+  stagePrompts: 16,
+  stageSamples: 8,
+  long: {
+    step: { prompts: 4, samples: 4, shared: 540, own: 100, sampled: 96 },
+    observation: [1000, 1500],
+  },
+};
+
+export const TINY: Work = {
+  step: { prompts: 2, samples: 2, shared: 32, own: 8, sampled: 8 },
+  large: "tiny-qwen2.5",
+  largeStep: { prompts: 2, samples: 2, shared: 16, own: 4, sampled: 6 },
+  largeDecode: { prompt: 8, sampled: 6 },
+  largeBatches: [1, 3],
+  samplesTimes: [1, 2],
+  contextTimes: [1, 2],
+  stagePrompts: 2,
+  stageSamples: 2,
+  long: {
+    step: { prompts: 2, samples: 2, shared: 20, own: 8, sampled: 8 },
+    observation: [30, 40],
+  },
+};

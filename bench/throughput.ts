@@ -1,125 +1,122 @@
-// How many tokens a second: prefill, decode, update and a whole GRPO step, for nano's shape and a random Qwen2.5-0.5B shape.
-// Medians of whole repeats; FLOPs count products and attention as done, recomputation not.
-import { Device } from "../ffi/device.ts";
-import { KvCache } from "../ffi/cache.ts";
-import { counters, resetPeak } from "../ffi/native.ts";
-import { Policy } from "../ffi/policy.ts";
-import { Trainer } from "../ffi/trainer.ts";
-import { update, type UpdateResult, type WeighedRollout } from "../src/train/update.ts";
-import { InProcessEngine } from "../src/rollout/in-process.ts";
-import { numRollouts, rowTokens, type ShapeName, shapeOf, STEP_SHAPE, type StepShape } from "./shapes.ts";
-import { pagesFor, type Prompt, randomPrompts, sampleAll } from "./work.ts";
+// The whole table: which parts there are, and running them. A part has a process of its own, so
+// that its peak of resident memory is its own; a single part runs in this one. Not here: what a
+// part measures (parts/), and how a figure is shown (figure.ts).
 
-export interface ThroughputRow {
-  readonly policy: ShapeName;
-  readonly shape: StepShape;
+import { cpus, totalmem } from "node:os";
+import { isExecutable } from "../ffi/embedded.ts";
+import { Device, type DeviceKind, type DeviceLimits } from "../ffi/device.ts";
+import { torchVersion } from "../ffi/native.ts";
+import { checkoutRoot } from "../ffi/sources.ts";
+import { suggestion, UserError } from "../src/config/errors.ts";
+import type { Part } from "./bench.ts";
+import type { Figure } from "./figure.ts";
+import { Opponents } from "./opponents.ts";
+import { decode } from "./parts/decode.ts";
+import { large } from "./parts/large.ts";
+import { largeDecode } from "./parts/large-decode.ts";
+import { limits } from "./parts/limits.ts";
+import { scaling } from "./parts/scaling.ts";
+import { stages } from "./parts/stages.ts";
+import { stagesRun, start } from "./parts/start.ts";
+import { step } from "./parts/step.ts";
+import { updates } from "./parts/update.ts";
+import { FULL, TINY } from "./shapes.ts";
+
+/** In the order of the table. */
+export const PARTS: Readonly<Record<string, Part>> = {
+  limits,
+  step,
+  update: updates,
+  decode,
+  large,
+  "large-decode": largeDecode,
+  scaling,
+  stages,
+  start,
+  run: stagesRun,
+};
+
+export interface ThroughputOptions {
+  readonly only: readonly string[]; // all where empty
+  readonly device: DeviceKind;
   readonly repeats: number;
-  readonly prefillTokensPerSecond: number;
-  readonly decodeTokensPerSecond: number;
-  readonly updateTokensPerSecond: number; // tokens as separate rows
-  readonly distinctUpdateTokensPerSecond: number;
-  readonly trieRatio: number;
-  readonly stepSeconds: number;
-  readonly generateSeconds: number;
-  readonly updateSeconds: number;
-  readonly peakBytes: number; // of tensors
+  readonly tiny: boolean;
+  readonly against: boolean;
+  readonly llama: string | undefined;
+  readonly python: string;
 }
 
-/** nano at the common shape; the 0.5B shape small enough for a minute on two cores. */
-export const CASES: readonly { readonly policy: ShapeName; readonly shape: StepShape; readonly repeats: number }[] = [
-  { policy: "nano", shape: STEP_SHAPE, repeats: 5 },
-  { policy: "qwen2.5-0.5b", shape: { prompts: 2, samples: 4, shared: 96, own: 16, sampled: 8 }, repeats: 1 },
-];
-
-const PAGE_TOKENS = 64;
-
-export async function measureThroughput(
-  { policy: name, shape, repeats }: (typeof CASES)[number],
-  deviceKind: "cpu" | "cuda",
-): Promise<ThroughputRow> {
-  using device = Device.open(deviceKind);
-  using policy = Policy.open(device, shapeOf(name), deviceKind === "cpu" ? "f32" : "bf16");
-  policy.randomize(0, 0.02);
-  using cache = KvCache.open(policy, { numPages: pagesFor(shape, PAGE_TOKENS), pageTokens: PAGE_TOKENS });
-  using trainer = Trainer.open(policy, { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 });
-  const engine = new InProcessEngine(policy, cache);
-  const prompts = randomPrompts(shape, policy.config.vocab);
-  await timeStep(engine, trainer, prompts, shape, 0); // warm-up
-  resetPeak();
-  const steps: Timing[] = [];
-  for (let i = 1; i <= repeats; i++) steps.push(await timeStep(engine, trainer, prompts, shape, i));
-  return { policy: name, shape, repeats, ...summarise(steps, shape), peakBytes: peakBytes(deviceKind) };
+/** Figures as they are measured. `say` hears a line when something can't be compared. */
+export async function* measure(
+  options: ThroughputOptions,
+  say: (line: string) => void,
+): AsyncGenerator<Figure, void> {
+  const names = options.only.length === 0 ? Object.keys(PARTS) : options.only;
+  const parts = names.map(partOf);
+  if (parts.length > 1) {
+    for (const name of names) yield* inOwnProcess(name, options);
+    return;
+  }
+  const { device, repeats, tiny } = options;
+  const opponents = new Opponents(options, say);
+  const limits = (): DeviceLimits => limitsOf(device);
+  yield* await parts[0]!({ device, repeats, work: tiny ? TINY : FULL, opponents, limits });
 }
 
-interface Timing {
-  readonly generateMs: number;
-  readonly updateMs: number;
-  readonly prefillMs: number;
-  readonly prefillTokens: number;
-  readonly decodeMs: number;
-  readonly decodeTokens: number;
-  readonly result: UpdateResult;
+function limitsOf(kind: DeviceKind): DeviceLimits {
+  using device = Device.open(kind);
+  return device.measureLimits();
 }
 
-async function timeStep(
-  engine: InProcessEngine,
-  trainer: Trainer,
-  prompts: readonly Prompt[],
-  shape: StepShape,
-  seed: number,
-): Promise<Timing> {
-  const before = engine.counters();
-  const start = performance.now();
-  const rollouts = await sampleAll(engine, prompts, shape, seed);
-  const middle = performance.now();
-  const weighed = rollouts.map((rollout, i): WeighedRollout => ({ rollout, advantage: i % 2 === 0 ? 1 : -1 }));
-  const result = update({ trainer, reference: undefined }, weighed, UPDATE);
-  const end = performance.now();
-  const after = engine.counters();
+function partOf(name: string): Part {
+  const part = PARTS[name];
+  if (part !== undefined) return part;
+  const hint = suggestion(name, Object.keys(PARTS));
+  throw new UserError(`there is no part "${name}"`, { where: "--only", hint, exitCode: 2 });
+}
+
+async function* inOwnProcess(
+  name: string,
+  { device, repeats, tiny, against, llama }: ThroughputOptions,
+): AsyncGenerator<Figure, void> {
+  const program = isExecutable() ? [] : [`${checkoutRoot()}/src/main.ts`];
+  const flags = [
+    "--json",
+    `--only=${name}`,
+    `--device=${device}`,
+    `--repeats=${repeats}`,
+    ...(tiny ? ["--tiny"] : []),
+    ...(against ? ["--against"] : []),
+    ...(llama === undefined ? [] : [`--llama=${llama}`]),
+  ];
+  const command = [process.execPath, ...program, "bench", "throughput", ...flags];
+  const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit", stdin: "ignore" });
+  const text = await new Response(child.stdout).text();
+  if ((await child.exited) !== 0) throw new UserError(`the part "${name}" failed`);
+  const rows = text.trim().split("\n").map((line) => JSON.parse(line) as { type: string });
+  for (const row of rows) if (row.type === "figure") yield row as unknown as Figure;
+}
+
+/** What the figures are of. */
+export interface MachineFacts {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly isa: string;
+  readonly torch: string;
+  readonly commit: string;
+}
+
+export function machineFacts(kind: DeviceKind): MachineFacts {
+  using device = Device.open(kind);
+  const git = ["git", "-C", checkoutRoot(), "rev-parse", "--short", "HEAD"];
+  const commit = isExecutable() ? "" : Bun.spawnSync(git).stdout.toString().trim();
   return {
-    generateMs: middle - start,
-    updateMs: end - middle,
-    prefillMs: after.prefillMs - before.prefillMs,
-    prefillTokens: after.prefillTokens - before.prefillTokens,
-    decodeMs: after.decodeMs - before.decodeMs,
-    decodeTokens: after.decodeTokens - before.decodeTokens,
-    result,
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    isa: device.describe().isa,
+    torch: torchVersion(),
+    commit,
   };
-}
-
-const UPDATE = {
-  temperature: 1,
-  objective: { clipLow: 0.2, clipHigh: 0.2, kl: { kind: "k3", coefficient: 0 }, entropy: 0 },
-  reduction: { kind: "token_mean" },
-  recompute: "nothing",
-  maxBatchTokens: 16384,
-  learningRate: 1e-6,
-  maxGradNorm: 1,
-  gapGate: { mean: 1e-3, max: 1e-1 },
-} as const;
-
-function summarise(steps: readonly Timing[], shape: StepShape) {
-  const middle = (of: (step: Timing) => number) => median(steps.map(of));
-  const { rowTokens: rows, distinctTokens } = steps[0]!.result;
-  const updateMs = middle((step) => step.updateMs);
-  return {
-    prefillTokensPerSecond: middle((step) => (step.prefillTokens / step.prefillMs) * 1000),
-    decodeTokensPerSecond: (numRollouts(shape) * shape.sampled * 1000) / middle((step) => step.generateMs - step.prefillMs),
-    updateTokensPerSecond: (rowTokens(shape) * 1000) / updateMs,
-    distinctUpdateTokensPerSecond: (distinctTokens * 1000) / updateMs,
-    trieRatio: rows / distinctTokens,
-    stepSeconds: middle((step) => step.generateMs + step.updateMs) / 1000,
-    generateSeconds: middle((step) => step.generateMs) / 1000,
-    updateSeconds: updateMs / 1000,
-  };
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
-}
-
-function peakBytes(device: "cpu" | "cuda"): number {
-  const { cpuPeakBytes, devicePeakBytes } = counters();
-  return device === "cpu" ? cpuPeakBytes : devicePeakBytes;
 }
