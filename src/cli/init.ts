@@ -1,4 +1,5 @@
-// `icrl init`: writes a recipe of the executable into a file, with its comments.
+// `icrl init`: writes a recipe of the executable into a file, with its comments, or a reward file
+// to start from.
 
 import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
@@ -7,22 +8,25 @@ import { suggestion, UserError } from "../config/errors.ts";
 export function register(program: Command): void {
   program
     .command("init")
-    .description("write an embedded recipe into a file, to change it")
-    .argument("<name>", "see icrl recipes")
+    .description("write an embedded recipe into a file, to change it; or a reward file")
+    .argument("<name>", "see icrl recipes; or reward.ts, reward.py")
     .argument("[file]", "a new file (default: <name>.yaml); - for standard output")
     .action(run);
 }
 
-async function run(name: string, file = `${name}.yaml`): Promise<void> {
-  const { embeddedRecipes } = await import("../config/embedded.ts");
-  const text = Object.hasOwn(embeddedRecipes, name) ? embeddedRecipes[name] : undefined;
+async function run(name: string, asked: string | undefined): Promise<void> {
+  const { embeddedRecipes, embeddedRewards } = await import("../config/embedded.ts");
+  const all: Readonly<Record<string, string>> = { ...embeddedRecipes, ...embeddedRewards };
+  const text = Object.hasOwn(all, name) ? all[name] : undefined;
   if (text === undefined) {
-    const hint = suggestion(name, Object.keys(embeddedRecipes));
-    throw new UserError(`unknown recipe "${name}"`, { hint });
+    throw new UserError(`unknown recipe "${name}"`, { hint: suggestion(name, Object.keys(all)) });
   }
+  const isReward = Object.hasOwn(embeddedRewards, name);
+  const file = asked ?? (isReward ? name : `${name}.yaml`);
   if (file === "-") return void process.stdout.write(text);
   writeNew(file, text);
-  process.stdout.write(`${file}\n\nicrl run --recipe ${file}\n`);
+  const next = isReward ? `icrl run --set reward.file=${file}` : `icrl run --recipe ${file}`;
+  process.stdout.write(`${file}\n\n${next}\n`);
 }
 
 /** Never over a file that is there. */

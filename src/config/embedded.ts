@@ -19,6 +19,8 @@ import search3b from "./recipes/search-qwen2.5-3b.yaml" with { type: "text" };
 import search7b from "./recipes/search-qwen2.5-7b.yaml" with { type: "text" };
 import searchR1 from "./recipes/search-r1.yaml" with { type: "text" };
 import searchZeroShot from "./recipes/search-zero-shot.yaml" with { type: "text" };
+import rewardPython from "./rewards/reward.py.txt" with { type: "text" };
+import rewardTypeScript from "./rewards/reward.ts.txt" with { type: "text" };
 
 /** Recipe texts by name. */
 export const embeddedRecipes: Readonly<Record<string, string>> = {
@@ -45,6 +47,12 @@ export const embeddedDemonstrations: Readonly<Record<string, string>> = {
   search: searchDemonstrations,
   python: pythonDemonstrations,
   code: codeDemonstrations,
+};
+
+/** Reward files to start from, by the name they are written under. */
+export const embeddedRewards: Readonly<Record<string, string>> = {
+  "reward.ts": rewardTypeScript,
+  "reward.py": rewardPython,
 };
 
 export const defaultRecipe = "nano";

@@ -1,5 +1,6 @@
-// The recipe's reward: a profile to start from, and what it changes of it. The names of all that can
-// be set stand here, so that a wrong one is known with its line; what they mean is in src/reward.
+// The recipe's reward: a profile to start from, and what it changes of it. The names of all that
+// can be set stand here, so that a wrong one is known with its line; what they mean is in
+// src/reward.
 
 import { z } from "zod";
 
@@ -16,14 +17,7 @@ export const REWARD_PROFILES = [
 export type RewardProfileName = (typeof REWARD_PROFILES)[number];
 
 /** How an answer is compared with the golds. */
-export const ACCURACY_KINDS = [
-  "em",
-  "em_or_all_golds",
-  "cover_em",
-  "f1",
-  "math",
-  "tests",
-] as const;
+export const ACCURACY_KINDS = ["em", "em_or_all_golds", "cover_em", "f1", "math", "tests"] as const;
 export type AccuracyKind = (typeof ACCURACY_KINDS)[number];
 
 /** The terms of the reward: total = sum of weight x term. */
@@ -79,7 +73,7 @@ export const rewardSection = z
       .string()
       .regex(/\.(ts|mts|js|mjs|py)$/, "a TypeScript (.ts) or Python (.py) file")
       .optional(),
-    /** What the scoring of one rollout may take; a reward file or a sandbox that hangs is stopped. */
+    /** What one call of the reward file may take; one that takes longer stops the run. */
     deadline_ms: z.int().positive().default(60_000),
     tests: tests.prefault({}),
   })

@@ -14,7 +14,12 @@ export function requireJudgeable(recipe: RewardRecipe, tasks: readonly Task[]): 
     refuse(tasks, ({ tests }) => tests === undefined, `no tests, which ${asked} runs`, hint);
   } else if (recipe.file === undefined) {
     const hint = "for code: --set reward.profile=code";
-    refuse(tasks, ({ golds }) => golds.length === 0, `no accepted answer, which ${asked} needs`, hint);
+    refuse(
+      tasks,
+      ({ golds }) => golds.length === 0,
+      `no accepted answer, which ${asked} needs`,
+      hint,
+    );
   }
 }
 

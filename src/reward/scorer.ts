@@ -1,6 +1,7 @@
-// What scores the rollouts of a run: the profile's pure terms, the tests of code in a sandbox, and a
-// file of the user's, in one interface. Scoring that fails is an error that stops the run, since to
-// train on a wrong reward is worse; an answer that is wrong, hangs or crashes is only a low reward.
+// What scores the rollouts of a run: the profile's pure terms, the tests of code in a sandbox, and
+// a file of the user's, in one interface. Scoring that fails is an error that stops the run, since
+// to train on a wrong reward is worse; an answer that is wrong, hangs or crashes is only a low
+// reward.
 
 import { resolve } from "node:path";
 import { UserError } from "../config/errors.ts";
@@ -38,7 +39,9 @@ export async function openScorer(
   const judge =
     profile.accuracy === "tests" ? stack.use(await CodeJudge.open(recipe.tests)) : undefined;
   const file =
-    recipe.file === undefined ? undefined : stack.use(await openFile(recipe.file, recipe, surroundings));
+    recipe.file === undefined
+      ? undefined
+      : stack.use(await openFile(recipe.file, recipe, surroundings));
   return new RecipeScorer(profile, tags, judge, file, stack.move());
 }
 

@@ -3,7 +3,8 @@ import { RowFault, type RowMeaning } from "../../src/data/formats/format.ts";
 import { formatOf } from "../../src/data/formats/index.ts";
 import { namedFields } from "../../src/data/formats/named-fields.ts";
 import type { Row } from "../../src/data/row.ts";
-import { refusal } from "../helpers/data-files.ts";
+import { loadSource } from "../../src/data/source.ts";
+import { dataFolder, jsonl, refusal } from "../helpers/data-files.ts";
 
 const dapoText = (problem: string): string =>
   "Solve the following math problem step by step. The last line says the answer.\n\n" +
@@ -266,6 +267,85 @@ describe("a row that is not what its format says has a fault that names the fiel
   test.each(table)("%j then %j", (like, row, fault) => {
     const format = formatOf(like, "x");
     expect(() => format.read(row)).toThrow(new RowFault(fault));
+  });
+});
+
+describe("rows with tests of code", () => {
+  const prompt = 'def twice(n):\n    """Two times n."""\n';
+  const test4 = "def check(candidate):\n    assert candidate(2) == 4\n";
+  const humanEval: Row = {
+    task_id: "Own/0",
+    prompt,
+    canonical_solution: "    return 2 * n\n",
+    test: test4,
+    entry_point: "twice",
+  };
+  const mbpp: Row = {
+    task_id: 3,
+    text: "Write a function to double a number.",
+    code: "def twice(n): return n + n",
+    test_list: ["assert twice(2) == 4", "assert twice(0) == 0"],
+    test_setup_code: "import math",
+    challenge_test_list: ["assert twice(9) == 18"],
+  };
+  const { text: words, test_setup_code: _, challenge_test_list: __, ...rest } = mbpp;
+  const sanitized: Row = { ...rest, prompt: words, test_imports: ["import math", "import re"] };
+
+  test("HumanEval's ask for the whole function, and keep its tests out of the question", () => {
+    expect(formatOf(humanEval, "x").read(humanEval)).toEqual({
+      kind: "task",
+      id: "Own/0",
+      question: `${prompt.trim()}\n\nWhat is the code of the whole function twice?`,
+      golds: [`${prompt}    return 2 * n\n`],
+      tests: { kind: "humaneval", prompt, test: test4, entryPoint: "twice" },
+    });
+  });
+
+  test("MBPP's show the first test, and use no challenge", () => {
+    const question =
+      "Write a function to double a number.\nIt has to pass: assert twice(2) == 4\nWhat is the code?";
+    const asserts = mbpp["test_list"] as string[];
+    const golds = ["def twice(n): return n + n"];
+    expect(formatOf(mbpp, "x").read(mbpp)).toEqual({
+      kind: "task",
+      id: "3",
+      question,
+      golds,
+      tests: { kind: "mbpp", setup: "import math", asserts },
+    });
+    expect(formatOf(sanitized, "x").read(sanitized)).toMatchObject({
+      question,
+      golds,
+      tests: { kind: "mbpp", setup: "import math\nimport re", asserts },
+    });
+  });
+
+  const faults: readonly (readonly [Row, Row, string])[] = [
+    [humanEval, { entry_point: "thrice" }, "prompt: does not define thrice, the entry_point"],
+    [humanEval, { test: "assert True" }, "test: does not define check(candidate)"],
+    [humanEval, { entry_point: "a b" }, "entry_point: expected the name of a function"],
+    [humanEval, { test: 3 }, "test: expected code"],
+    [mbpp, { test_list: [] }, "test_list: holds no test"],
+    [mbpp, { text: null }, "text: is missing"],
+  ];
+  test.each(faults)("%j with %j are refused", (row, change, fault) => {
+    expect(() => formatOf(row, "x").read({ ...row, ...change })).toThrow(new RowFault(fault));
+  });
+
+  test("tasks keep them", async () => {
+    using folder = dataFolder();
+    const path = folder.write(
+      "code.jsonl",
+      jsonl([humanEval, { ...humanEval, task_id: "Own/1", test: `${test4}# more\n` }]),
+    );
+    const { tasks } = await loadSource({ path, name: "code" });
+    expect(tasks).toHaveLength(1); // the same question
+    expect(tasks[0]!.tests).toEqual({
+      kind: "humaneval",
+      prompt,
+      test: test4,
+      entryPoint: "twice",
+    });
   });
 });
 

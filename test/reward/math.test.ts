@@ -109,15 +109,19 @@ describe("properties", () => {
   test("a surd is equal to itself with its square factors outside", () => {
     const small = fc.integer({ min: 1, max: 300 });
     fc.assert(
-      fc.property(small, small, (k, n) =>
-        mathEquals(`\\sqrt{${k * k * n}}`, `${k}\\sqrt{${n}}`) &&
-        mathEquals(`\\frac{${k}}{\\sqrt{${n}}}`, `\\frac{${k}\\sqrt{${n}}}{${n}}`),
+      fc.property(
+        small,
+        small,
+        (k, n) =>
+          mathEquals(`\\sqrt{${k * k * n}}`, `${k}\\sqrt{${n}}`) &&
+          mathEquals(`\\frac{${k}}{\\sqrt{${n}}}`, `\\frac{${k}\\sqrt{${n}}}{${n}}`),
       ),
     );
   });
 
   test("two texts of pieces of mathematics are judged without an error, and either way round", () => {
-    const pieces = "1 2 12 0 . , x y + - * / ^ { } ( ) [ ] \\frac \\sqrt \\pi \\boxed{ $ % ! | = < cm and \\{ \\} ± e i";
+    const pieces =
+      "1 2 12 0 . , x y + - * / ^ { } ( ) [ ] \\frac \\sqrt \\pi \\boxed{ $ % ! | = < cm and \\{ \\} ± e i";
     const text = fc.array(pick(pieces.split(" ")), { maxLength: 12 }).map((all) => all.join(""));
     fc.assert(
       fc.property(text, text, (a, b) => {

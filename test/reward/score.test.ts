@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { rewardProfile } from "../../src/reward/profiles.ts";
+import { PENALTIES, type RewardRecipe, rewardSection } from "../../src/config/reward-recipe.ts";
+import { profileOf, rewardProfile } from "../../src/reward/profiles.ts";
+import { faultNames } from "../../src/reward/format.ts";
 import { scoreResponse, scoreRollout } from "../../src/reward/score.ts";
 import { tagProfile } from "../../src/reward/tags.ts";
 
@@ -45,6 +47,127 @@ test("search-r1 pays 1 for an exact match, however it is written, and 0 for anyt
     ["Macron", "Hollande"].map((name) => `${before}<answer> ${name} </answer>`),
   );
   expect(totals.map((response) => score("search-r1", response).total)).toEqual([1, 0, 1, 0]);
+});
+
+// Right and in order 1, right only .8, in order only .2, an answer that is neither .1, none 0.
+describe("search-r1-format", () => {
+  const answer = "<answer> Macron </answer>";
+  const wrong = "<answer> Hollande </answer>";
+  const vectors: readonly (readonly [string, string, number])[] = [
+    ["right and in order", searched + answer, 1],
+    ["right and in order without a search", `<think> x </think>${answer}`, 1],
+    ["right without a thought before it", answer, 0.8],
+    ["right with words between tags", `${searched}so ${answer}`, 0.8],
+    ["right with words after it", `${searched}${answer} done`, 0.8],
+    [
+      "right after a search without a thought",
+      searched.replace("<think> x </think> ", "") + answer,
+      0.8,
+    ],
+    [
+      "right after an observation that it wrote itself",
+      `<think> x </think> <search> q </search> so <information> y </information> <think> z </think> ${answer}`,
+      0.8,
+    ],
+    ["wrong and in order", searched + wrong, 0.2],
+    ["wrong with two answers", searched + wrong + wrong, 0.1],
+    ["wrong without a thought", wrong, 0.1],
+    ["no answer", searched, 0],
+    ["nothing at all", "", 0],
+  ];
+  test.each(vectors)("%s", (_, response, total) => {
+    expect(score("search-r1-format", response).total).toBeCloseTo(total, 12);
+  });
+
+  test("names its terms", () => {
+    const { components } = score("search-r1-format", wrong);
+    expect(components).toMatchObject({ em: 0, valid_sequence: 0, attempt: 1 });
+  });
+});
+
+// 1 for a right answer, else -1.
+describe("retool", () => {
+  const vectors: readonly (readonly [string, string, number])[] = [
+    ["the box in the answer", "<answer>\\boxed{\\frac{1}{2}}</answer>", 1],
+    ["a box anywhere", "so it is \\boxed{0.5}.", 1],
+    ["the last of several boxes", "\\boxed{1/2} or \\boxed{3}", -1],
+    ["an answer line", "Thus\nAnswer: 1/2", 1],
+    ["an answer line after a box", "\\boxed{3}\nAnswer: $\\frac12$", 1],
+    ["a box on the answer line", "Answer: it is \\boxed{2/4}", 1],
+    ["an answer line before a box", "Answer: 1/2, no: \\boxed{3}", -1],
+    ["a wrong one", "\\boxed{2}", -1],
+    ["none", "it is one half", -1],
+    ["nothing at all", "", -1],
+  ];
+  test.each(vectors)("%s", (_, response, total) => {
+    const text = { prompt: "\\boxed{1/2}", response, golds: ["\\frac{1}{2}"] };
+    const reward = scoreResponse(rewardProfile("retool"), tagProfile("retool"), text);
+    expect([reward.total, reward.components.em]).toEqual([total, Number(total > 0)]);
+  });
+});
+
+// 1 for a right answer, else -1, and .5 less where the last code failed.
+describe("torl", () => {
+  const vectors: readonly (readonly [string, string, boolean | undefined, number])[] = [
+    ["right", "\\boxed{42}", false, 1],
+    ["right without a call", "\\boxed{42}", undefined, 1],
+    ["right, the last code failed", "\\boxed{42}", true, 0.5],
+    ["wrong", "\\boxed{41}", false, -1],
+    ["wrong, the last code failed", "\\boxed{41}", true, -1.5],
+    ["an answer outside of a box", "Answer: 42", false, -1],
+  ];
+  test.each(vectors)("%s", (_, response, executionFailed, total) => {
+    const text = { prompt: "", response, golds: ["42"], executionFailed };
+    const reward = scoreResponse(rewardProfile("torl"), tagProfile("torl"), text);
+    expect(reward.total).toBeCloseTo(total, 12);
+    expect(reward.components.execution_failed).toBe(Number(executionFailed ?? false));
+  });
+});
+
+test("icrl-math is icrl with answers compared as mathematics", () => {
+  const whole = `${searched}<answer> \\frac{2}{4} </answer>`;
+  const text = { prompt, response: whole, golds: ["0.5"] };
+  expect(scoreResponse(rewardProfile("icrl"), tags, text).total).toBeCloseTo(0.2, 12);
+  expect(scoreResponse(rewardProfile("icrl-math"), tags, text).total).toBe(1);
+});
+
+describe("a recipe's changes to a profile", () => {
+  const scoreBy = (recipe: Partial<RewardRecipe>, response: string) =>
+    scoreResponse(profileOf(rewardSection.parse(recipe)), tags, { prompt, response, golds });
+  const vectors: readonly (readonly [string, Partial<RewardRecipe>, string, number])[] = [
+    // format is .75: no think .15, no search .1
+    [
+      "weights",
+      { weights: { accuracy: 0.5, format: 0.4 } },
+      "<answer>Macron</answer>",
+      0.5 + 0.4 * 0.75,
+    ],
+    ["one weight of two", { weights: { format: 0 } }, "<answer>Macron</answer>", 0.8],
+    ["another term", { weights: { wrong: -1 } }, "<answer>Ho</answer>", 0.2 * 0.75 - 1],
+    ["a penalty", { penalties: { no_search: 0 } }, "<answer>Macron</answer>", 0.8 + 0.2 * 0.85],
+    // one word in common, of three and of one: F1 = 2 * 1 / (3 + 1)
+    [
+      "F1 pays for a part",
+      { accuracy: "f1" },
+      "<answer>it was Macron</answer>",
+      0.8 * 0.5 + 0.2 * 0.75,
+    ],
+    ["cover EM", { accuracy: "cover_em" }, "<answer>it was Macron</answer>", 0.8 + 0.2 * 0.75],
+  ];
+  test.each(vectors)("%s", (_, recipe, response, total) => {
+    expect(scoreBy(recipe, response).total).toBeCloseTo(total, 12);
+  });
+
+  test("a graded kind records its grade as accuracy, and em only where the answer is right", () => {
+    const part = scoreBy({ accuracy: "f1" }, "<answer>it was Macron</answer>").components;
+    expect([part.accuracy, part.em]).toEqual([0.5, 0]);
+    const all = scoreBy({ accuracy: "f1" }, "<answer>Macron</answer>").components;
+    expect([all.accuracy, all.em]).toEqual([1, 1]);
+  });
+
+  test("every fault has a penalty that a recipe can set", () => {
+    expect([...PENALTIES]).toEqual([...faultNames]);
+  });
 });
 
 describe("components", () => {

@@ -60,6 +60,19 @@ describe.skipIf(!existsSync(BUILT))("the executable alone", () => {
     expect(status).toBe(0);
   }, 60_000);
 
+  test("scores with a reward file in TypeScript or Python that lies beside it", async () => {
+    const row = { prompt: "p", response: "<answer>b</answer>", golds: ["b"] };
+    await Bun.write(join(folder, "rows.jsonl"), JSON.stringify(row));
+    await Bun.write(join(folder, "half.ts"), "export const half: number = 0.5;");
+    await Bun.write(join(folder, "my.ts"), 'import { half } from "./half.ts";\nexport default () => half;');
+    await Bun.write(join(folder, "my.py"), "def reward(golds, **rest):\n    return len(golds) / 2");
+    for (const file of ["my.ts", "my.py"]) {
+      const ran = alone(["reward", "--file-reward", file, "--file", "rows.jsonl", "--json"], {});
+      expect(ran).toMatchObject({ status: 0, err: "" });
+      expect(JSON.parse(ran.out)).toMatchObject({ ...row, reward: 0.5 });
+    }
+  }, 60_000);
+
   test("runs with a cache folder that cannot be made, and says so", () => {
     const ran = alone(["doctor", "--json"], { ICRL_LIBTORCH: libtorch, ICRL_CACHE: "/proc/none" });
     expect(ran.status).toBe(0);

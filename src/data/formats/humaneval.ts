@@ -1,5 +1,6 @@
-// HumanEval: a function to complete, and a program that checks it. The question asks for the prompt
-// as it is; tests stay out of it. An answer is either the whole function or what follows the prompt.
+// HumanEval: a function to complete, and a program that checks it. The question asks for the
+// prompt as it is; tests stay out of it. An answer is either the whole function or what follows
+// the prompt.
 //   {"task_id": "Own/0", "prompt": "def twice(n: int) -> int:\n    \"\"\"Two times n.\"\"\"\n",
 //    "entry_point": "twice", "canonical_solution": "    return 2 * n\n",
 //    "test": "def check(candidate):\n    assert candidate(2) == 4\n"}
@@ -24,7 +25,8 @@ export const humanEval = defineFormat({
     if (!new RegExp(`^\\s*(?:async )?def ${entry_point}\\b`, "m").test(prompt)) {
       throw new RowFault(`prompt: does not define ${entry_point}, the entry_point`);
     }
-    if (!/\bdef check\s*\(/.test(test)) throw new RowFault("test: does not define check(candidate)");
+    if (!/\bdef check\s*\(/.test(test))
+      throw new RowFault("test: does not define check(candidate)");
     return {
       kind: "task",
       id: rowId ?? undefined,

@@ -1,6 +1,6 @@
-// Answers that are code, judged by their tests in the Python sandbox: accuracy is the share of tests
-// passed, and right is who passes them all. Code that fails, hangs or breaks out of nothing is a low
-// share; a sandbox that breaks down twice under the same code is a ScoringError.
+// Answers that are code, judged by their tests in the Python sandbox: accuracy is the share of
+// tests passed, and right is who passes them all. Code that fails, hangs or breaks out of nothing
+// is a low share; a sandbox that breaks down twice under the same code is a ScoringError.
 
 import type { RewardRecipe } from "../../config/reward-recipe.ts";
 import { DEFAULT_LIMITS, type SandboxLimits } from "../../tools/python/limits.ts";

@@ -1,7 +1,7 @@
 // The program that an answer stands for. The code is the last fenced block, or all of the answer
 // where there is no fence. For a HumanEval task it is either whole or a completion of the prompt:
-// whole where it defines the function asked for at the left margin, and then the prompt's imports and
-// helpers come before it; else it continues the prompt. Pure; nothing is run here.
+// whole where it defines the function asked for at the left margin, and then the prompt's imports
+// and helpers come before it; else it continues the prompt. Pure; nothing is run here.
 
 import type { CodeTests } from "../../types.ts";
 import { escape } from "../tags.ts";

@@ -1,5 +1,5 @@
-// A reward in Python: one process for the whole run that speaks JSON lines with driver.py. Calls are
-// one after the other, in the order asked. The process has the rights of icrl: no sandbox.
+// A reward in Python: one process for the whole run that speaks JSON lines with driver.py. Calls
+// are one after the other, in the order asked. The process has the rights of icrl: no sandbox.
 
 import type { Subprocess } from "bun";
 import { UserError } from "../../config/errors.ts";
@@ -64,7 +64,10 @@ export class PythonFile implements RewardFile {
     const reply = await file.reply(Math.max(START_MS, options.deadlineMs));
     if (reply.ready === true) return file;
     await file[Symbol.asyncDispose]();
-    throw new UserError(reply.error ?? "it did not start", { where: file.place(reply), hint: HINT });
+    throw new UserError(reply.error ?? "it did not start", {
+      where: file.place(reply),
+      hint: HINT,
+    });
   }
 
   reward(input: RewardInput): Promise<unknown> {

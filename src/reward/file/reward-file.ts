@@ -1,5 +1,5 @@
-// A reward that the user wrote: what it is given and what it has to give back. It is the user's own,
-// trusted code; nothing here or beside it is a sandbox.
+// A reward that the user wrote: what it is given and what it has to give back. It is the user's
+// own, trusted code; nothing here or beside it is a sandbox.
 
 import type { CodeTests, Task, ToolCall } from "../../types.ts";
 import type { ScoredText } from "../score.ts";

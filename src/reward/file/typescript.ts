@@ -1,5 +1,5 @@
-// A reward in TypeScript or JavaScript: the file's default export, called in this process. It may be
-// async. A function that never returns and never waits cannot be stopped.
+// A reward in TypeScript or JavaScript: the file's default export, called in this process. It may
+// be async. A function that never returns and never waits cannot be stopped.
 
 import { UserError } from "../../config/errors.ts";
 import { withinDeadline } from "./deadline.ts";
@@ -8,8 +8,7 @@ import type { RewardFile, RewardInput } from "./reward-file.ts";
 
 type RewardFunction = (input: RewardInput) => unknown;
 
-const hint =
-  "wanted: export default function reward({ question, golds, answer }) { return 1; }";
+const hint = "wanted: export default function reward({ question, golds, answer }) { return 1; }";
 
 export class TypeScriptFile implements RewardFile {
   private constructor(

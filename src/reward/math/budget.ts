@@ -1,5 +1,6 @@
-// What a comparison may cost. Answers are written by a policy, so they may be hostile: whatever asks
-// for more than this, or cannot be read, ends in CannotTell, and what cannot be told is not equal.
+// What a comparison may cost. Answers are written by a policy, so they may be hostile: whatever
+// asks for more than this, or cannot be read, ends in CannotTell, and what cannot be told is not
+// equal.
 
 export class CannotTell extends Error {
   override readonly name = "CannotTell";

@@ -68,10 +68,12 @@ const rules: readonly Rule[] = [
 
 /** \text{cm} says cm; the fonts of what is inside are as many as there are levels. */
 function withoutFonts(text: string): string {
-  const font =
-    /\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|bb|sf|cal)|mbox|operatorname|boldsymbol|fbox|boxed)\s*\{([^{}]*)\}/g;
+  const names =
+    "text(?:bf|it|rm|normal)?|math(?:rm|bf|it|bb|sf|cal)|mbox|operatorname|boldsymbol|f?box(?:ed)?";
+  const font = new RegExp(`\\\\(?:${names})\\s*\\{([^{}]*)\\}`, "g");
   let plain = text;
-  for (let level = 0; level < 8 && plain.includes("\\"); level++) plain = plain.replace(font, " $1 ");
+  for (let level = 0; level < 8 && plain.includes("\\"); level++)
+    plain = plain.replace(font, " $1 ");
   return plain;
 }
 

@@ -34,7 +34,8 @@ class Comparison {
 
   equal(a: Form, b: Form): boolean {
     this.budget.spend(1);
-    if (a.kind === "named" && b.kind === "named") return a.name === b.name && this.equal(a.of, b.of);
+    if (a.kind === "named" && b.kind === "named")
+      return a.name === b.name && this.equal(a.of, b.of);
     if (a.kind === "named") return this.equal(a.of, b);
     if (b.kind === "named") return this.equal(a, b.of);
     if (a.kind === "value" && b.kind === "value") {

@@ -258,7 +258,8 @@ class Reader {
 }
 
 /** Commands that are more than a name. */
-const COMMANDS_UNREAD = /^(?:begin|end|sum|int|prod|lim|over|overline|mod|pmod|bmod|ldots|dots|cdots|to|mid)$/;
+const COMMANDS_UNREAD =
+  /^(?:begin|end|sum|int|prod|lim|over|overline|mod|pmod|bmod|ldots|dots|cdots|to|mid)$/;
 
 function proper(above: string, below: string): Rational | undefined {
   if (!/^\d{1,9}$/.test(above) || !/^\d{1,9}$/.test(below)) return undefined;

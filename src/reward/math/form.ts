@@ -1,6 +1,6 @@
-// What an answer is as a whole: a number or expression, perhaps with a unit or after `x =`; a set or
-// list; a tuple or interval; a union; a relation. Parts are forms themselves. Not here: expressions
-// (expression.ts), comparing (equal.ts).
+// What an answer is as a whole: a number or expression, perhaps with a unit or after `x =`; a set
+// or list; a tuple or interval; a union; a relation. Parts are forms themselves. Not here:
+// expressions (expression.ts), comparing (equal.ts).
 
 import { type Budget, CannotTell, LIMITS } from "./budget.ts";
 import { normalText } from "./clean.ts";

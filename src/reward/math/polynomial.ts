@@ -67,7 +67,16 @@ export function leading(a: Polynomial): Rational {
 /** Equal sums have equal texts. */
 export function textOf(a: Polynomial): string {
   const terms = [...a].toSorted(([one], [other]) => (one < other ? -1 : 1));
-  return terms.map(([key, { coefficient: { n, d } }]) => `${n}/${d} ${key}`).join(" + ");
+  return terms
+    .map(
+      ([
+        key,
+        {
+          coefficient: { n, d },
+        },
+      ]) => `${n}/${d} ${key}`,
+    )
+    .join(" + ");
 }
 
 function sumOf(terms: readonly Term[]): Polynomial {

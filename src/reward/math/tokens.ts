@@ -9,8 +9,13 @@ export interface Token {
   readonly spaced: boolean;
 }
 
-const pattern =
-  /(\s*)(?:(\d+(?:\.\d*)?(?:\\overline\{\d+\})?(?:[eE][+-]?\d+)?|\.(?:\d+(?:\\overline\{\d+\})?|\\overline\{\d+\})(?:[eE][+-]?\d+)?)|(\\[A-Za-z]+|[A-Za-zα-ωΑ-Ω∞]+)|([-+*/^_(){}[\]⦃⦄!%|]))/uy;
+const exponent = String.raw`(?:[eE][+-]?\d+)?`;
+const repeating = String.raw`\\overline\{\d+\}`;
+const fraction = String.raw`\.(?:\d+(?:${repeating})?|${repeating})`;
+const number = String.raw`(?:\d+(?:\.\d*)?(?:${repeating})?|${fraction})${exponent}`;
+const name = String.raw`\\[A-Za-z]+|[A-Za-zα-ωΑ-Ω∞]+`;
+const operator = String.raw`[-+*/^_(){}\[\]⦃⦄!%|]`;
+const pattern = new RegExp(`(\\s*)(?:(${number})|(${name})|(${operator}))`, "uy");
 
 /** Functions that are kept by name; a run of other letters is a product of variables. */
 export const FUNCTIONS: ReadonlySet<string> = new Set(
@@ -20,9 +25,10 @@ const NAMES: ReadonlySet<string> = new Set([...FUNCTIONS, "sqrt"]);
 
 export function tokens(text: string): Token[] {
   const found: Token[] = [];
-  for (let at = 0; at < text.length; at = pattern.lastIndex) {
-    pattern.lastIndex = at;
-    const match = pattern.exec(text);
+  const scanner = new RegExp(pattern);
+  for (let at = 0; at < text.length; at = scanner.lastIndex) {
+    scanner.lastIndex = at;
+    const match = scanner.exec(text);
     if (match === null) throw new CannotTell(`"${text[at]}" is not read`);
     const [, space, number, name, operator] = match;
     const spaced = space !== "";

@@ -3,12 +3,13 @@
 // 5m may be a product. Percent is no unit: 50% is 1/2.
 
 const WORDS =
-  "mm cm dm km m in inch inches ft foot feet yd yard yards mi mile miles meter meters metre metres " +
-  "centimeter centimeters kilometer kilometers kg g mg gram grams kilogram kilograms lb lbs pound " +
-  "pounds oz ounce ounces ton tons l ml liter liters litre litres gallon gallons s sec second " +
-  "seconds min minute minutes h hr hrs hour hours day days week weeks month months year years " +
-  "dollar dollars cent cents euro euros usd rad radian radians unit units mph kmh people person " +
-  "students student ways way apples apple balls ball coins coin points point times steps sq";
+  "mm cm dm km m in inch inches ft foot feet yd yard yards mi mile miles meter meters metre " +
+  "metres centimeter centimeters kilometer kilometers kg g mg gram grams kilogram kilograms " +
+  "lb lbs pound pounds oz ounce ounces ton tons l ml liter liters litre litres gallon gallons " +
+  "s sec second seconds min minute minutes h hr hrs hour hours day days week weeks month " +
+  "months year years dollar dollars cent cents euro euros usd rad radian radians unit units " +
+  "mph kmh people person students student ways way apples apple balls ball coins coin points " +
+  "point times steps sq";
 const KNOWN: ReadonlySet<string> = new Set(WORDS.split(" "));
 
 const SAME: Readonly<Record<string, string>> = {
@@ -66,7 +67,10 @@ export function splitUnit(text: string): Measured {
 const CONNECTING: ReadonlySet<string> = new Set(["per", "square", "cubic"]);
 
 function spelling(tail: string): string {
-  const words = tail.replace(/\bper\b/g, "/").replace(/[{}\s]+/g, " ").trim();
+  const words = tail
+    .replace(/\bper\b/g, "/")
+    .replace(/[{}\s]+/g, " ")
+    .trim();
   const named = words.replace(/[a-z]+/g, (word) => SAME[word] ?? word.replace(/(?<=..)s$/, ""));
   const powers = named.replace(/\b(square|sq) (\w+)/g, "$2^2").replace(/\bcubic (\w+)/g, "$1^3");
   return powers.replace(/\s+/g, "");
