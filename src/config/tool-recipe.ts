@@ -80,12 +80,16 @@ const kinds = {
     /** A file of `icrl index`; absent: the almanac. */
     index: z.string().min(1).optional(),
     top_k: count.default(3),
+    /** `titled`: Doc 1(Title: "T") text; absent: that with an index, else the texts alone. */
+    style: z.enum(["plain", "titled"]).optional(),
   }),
   /** A retriever over HTTP, in the format of Search-R1's. */
   retriever: z.strictObject({
     kind: z.literal("retriever"),
     ...common,
     url: address("http://127.0.0.1:8000/retrieve"),
+    /** The environment variable that holds its token, where it wants one. */
+    token_env: word.optional(),
     top_k: count.default(3),
     recording: recording.default(true),
   }),

@@ -19,7 +19,7 @@ export const MAX_RETRIEVE_BYTES = 4 * 2 ** 20;
 
 const requestSchema = z.object({
   queries: z.array(z.string("a query is a text"), "a list of texts is wanted").max(MAX_QUERIES),
-  topk: z.int("a whole number is wanted").min(1).max(MAX_TOP_K).nullish(),
+  topk: z.int(`a whole number, 1 to ${MAX_TOP_K}, is wanted`).min(1).max(MAX_TOP_K).nullish(),
   return_scores: z.boolean("true or false is wanted").nullish(),
 });
 

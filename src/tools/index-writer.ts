@@ -121,7 +121,7 @@ export class IndexWriter implements Disposable {
       step.run(pages);
       changes = totalChanges(this.db) - before;
       this.tell("merging", 1);
-      await new Promise((resolve) => setImmediate(resolve)); // signals get through
+      await signals();
     }
     return true;
   }
@@ -148,6 +148,7 @@ export class IndexWriter implements Disposable {
       this.takeBatch(batch, file);
       if (this.uncommitted >= (this.options.commitRows ?? COMMIT_ROWS)) this.commitAndGoOn();
       this.tell("reading", this.shareOfAll(share));
+      await signals();
       if (this.options.shouldStop?.() === true) return false;
     }
     this.takeBatch([], file); // bad rows at the end
@@ -206,6 +207,9 @@ export class IndexWriter implements Disposable {
     this.options.onProgress({ phase, passages, badRows, share });
   }
 }
+
+/** Lets them get through: what is read already keeps the process busy. */
+const signals = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 const totalChanges = (db: Database): number =>
   db.query<{ n: number }, []>("SELECT total_changes() AS n").get()!.n;

@@ -16,6 +16,8 @@ export interface RetrieverOptions {
   /** Of the endpoint; a server's bare address means its /retrieve. */
   readonly url: string;
   readonly topK: number;
+  /** Sent as Authorization: Bearer. */
+  readonly token?: string | undefined;
 }
 
 export class RetrieverTool implements RecordableTool {
@@ -50,7 +52,9 @@ export class RetrieverTool implements RecordableTool {
   /** Best first. Throws where the server can't be reached or doesn't speak the format. */
   async retrieve(query: string, signal: AbortSignal): Promise<readonly Passage[]> {
     const body = JSON.stringify({ queries: [query], topk: this.options.topK, return_scores: true });
-    const headers = { "content-type": "application/json" };
+    const { token } = this.options;
+    const bearer = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const headers = { "content-type": "application/json", ...bearer };
     const url = this.endpoint;
     const request = { url, method: "POST", headers, body, maxBytes: DEFAULT_MAX_BYTES };
     return parsePassages(await requestText(request, signal)).slice(0, this.options.topK);

@@ -58,18 +58,29 @@ export async function openKind(request: KindRequest): Promise<readonly Tool[]> {
 }
 
 function openSearch({ name, spec, recipe: { data } }: KindRequest<"search">): Tool {
-  const named = [...data.train, ...(data.validation ?? [])].map(({ path }) => path);
-  const worlds = named.filter(isOwnWorld);
-  const passages = ownPassages(worlds.length > 0 ? worlds : [ALMANAC]);
-  const tool = new SearchTool(Bm25Index.build(passages), { topK: spec.top_k, style: "plain" });
-  return { name, spec: described(tool.spec, spec), call: (input) => tool.call(input) };
+  const index = spec.index === undefined ? ownIndex(data) : Bm25Index.open(spec.index);
+  const style = spec.style ?? (spec.index === undefined ? "plain" : "titled");
+  const tool = new SearchTool(index, { topK: spec.top_k, style });
+  return {
+    name,
+    spec: described(tool.spec, spec),
+    call: (input) => tool.call(input),
+    [Symbol.asyncDispose]: async () => index[Symbol.dispose](),
+  };
+}
+
+function ownIndex({ train, validation = [] }: Recipe["data"]): Bm25Index {
+  const worlds = [...train, ...validation].map(({ path }) => path).filter(isOwnWorld);
+  return Bm25Index.build(ownPassages(worlds.length > 0 ? worlds : [ALMANAC]));
 }
 
 async function openRetriever(request: KindRequest<"retriever">): Promise<Tool> {
   const { name, spec, isReplay } = request;
-  const { url, top_k: topK } = spec;
+  const { url, top_k: topK, token_env: variable } = spec;
+  const isAsked = variable !== undefined && !isReplay;
+  const token = isAsked ? environmentOf(name, "token_env")(variable) : undefined;
   const { spec: plain } = new RetrieverTool({ url, topK });
-  const tool = new RetrieverTool({ url, topK }, name, described(plain, spec));
+  const tool = new RetrieverTool({ url, topK, token }, name, described(plain, spec));
   if (isReplay) return tool;
   const hint = `start it, or say where it is with --set tool.${name}.url=http://host:port/retrieve`;
   await requireAnswer(tool, spec, "the retriever does not answer", { where: url, hint });
