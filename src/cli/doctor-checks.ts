@@ -140,10 +140,7 @@ function isWritable(folder: string): boolean {
 }
 
 function checkTools(): Check[] {
-  return [
-    checkTool("python3", ["--version"], "only set-up and a Python tool need it; Debian package python3"),
-    checkTool("bwrap", ["--version"], "only a Python tool needs it; Debian package bubblewrap"),
-  ];
+  return [checkTool("python3", ["--version"], "only set-up and a Python tool need it; Debian package python3")];
 }
 
 function checkTool(name: string, args: readonly string[], todo: string): Check {

@@ -120,6 +120,13 @@ def hide_process():
     control(SET_DUMPABLE, 0)
 
 
+def drop_capabilities():
+    """Those that are effective, permitted and inheritable; raises OSError."""
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if C.capset(header, none) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
 def install(program):
     control(SET_NO_NEW_PRIVILEGES, 1)
     loaded = Program(len(program) // 8, program)

@@ -42,7 +42,7 @@ function remediesFor(said: string, facts: MachineFacts): string[] {
   if (facts.unprivilegedUserns === "0") {
     return ["allow user namespaces: sysctl -w kernel.unprivileged_userns_clone=1"];
   }
-  if (facts.maxUserNamespaces === "0") {
+  if (facts.maxUserNamespaces === "0" || /max_\S*namespaces/.test(said)) {
     return ["allow user namespaces: sysctl -w user.max_user_namespaces=10000"];
   }
   if (facts.isContainer) return [IN_A_CONTAINER];

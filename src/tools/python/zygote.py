@@ -338,7 +338,7 @@ def wipe():
 
 
 def become(user):
-    """For good; takes all capabilities."""
+    """For good."""
     os.chmod(WORK, 0o777)
     os.setgroups([])
     os.setresgid(user, user, user)
@@ -367,6 +367,7 @@ def prepare(user, path):
     sys.path[:] = path  # not the working folder, which is the snippets'
     if user is not None:
         become(user)
+    lockdown.drop_capabilities()
     try:
         os.setsid()
     except PermissionError:
