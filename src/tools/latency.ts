@@ -1,7 +1,7 @@
-// A histogram of latencies: logarithmic buckets, eight an octave, so a quantile is right within 5 %
+// A histogram of latencies: logarithmic buckets, 32 an octave, so a quantile is right within 1.1 %
 // from a microsecond to an hour. It only grows; the difference of two is what came between.
 
-const PER_OCTAVE = 8;
+const PER_OCTAVE = 32;
 const SMALLEST_MS = 1e-3;
 const NUM_BUCKETS = 32 * PER_OCTAVE;
 
