@@ -21,12 +21,20 @@ export function editorSchema(): JsonSchema {
     anyOf: [{ type: "string" }, { enum: Object.keys(embeddedRecipes) }],
   };
   const data = withShortForms(properties["data"]!);
+  const tool = withInheritedTools(properties["tool"]!);
   return {
     $schema,
     title: "icrl recipe",
     ...rest,
-    properties: { extends: parent, ...properties, data },
+    properties: { extends: parent, ...properties, data, tool },
   };
+}
+
+/** A tool may be taken away, and leave to its parent, or to its name, what kind it is. */
+function withInheritedTools({ additionalProperties, ...rest }: JsonSchema): JsonSchema {
+  const { oneOf } = additionalProperties as { readonly oneOf: readonly JsonSchema[] };
+  const kinds = oneOf.map(({ required: _inherited, ...kind }) => kind);
+  return { ...rest, additionalProperties: { anyOf: [{ type: "null" }, ...kinds] } };
 }
 
 /** A data source alone, or its path alone, stands for a list of one. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { embeddedRecipes } from "../../src/config/embedded.ts";
 import { editorSchema } from "../../src/config/editor-schema.ts";
 import { loadRecipe } from "../../src/config/load.ts";
+import { TOOL_KINDS } from "../../src/config/tool-recipe.ts";
 import { icrl } from "../helpers/cli.ts";
 import { dataFolder } from "../helpers/data-files.ts";
 
@@ -50,7 +51,7 @@ describe("the schema for editors", () => {
   interface Node {
     readonly properties: Readonly<Record<string, Node>>;
     readonly anyOf?: readonly Readonly<Record<string, unknown>>[];
-    readonly additionalProperties?: boolean;
+    readonly additionalProperties?: unknown;
   }
   const schema = editorSchema() as unknown as Node & { readonly required?: unknown };
 
@@ -65,6 +66,13 @@ describe("the schema for editors", () => {
     expect(schema.required).toBeUndefined();
     const { train } = schema.properties["data"]!.properties;
     expect(train!.anyOf!.map(({ type }) => type)).toEqual(["string", "object", "array"]);
+  });
+  test("lets a tool be of any kind, change what it inherits, or be taken away", () => {
+    const { anyOf } = schema.properties["tool"]!.additionalProperties as Required<Node>;
+    expect(anyOf[0]).toEqual({ type: "null" });
+    const kinds = anyOf.slice(1) as unknown as readonly Node[];
+    expect(kinds.length).toBe(TOOL_KINDS.length);
+    for (const kind of kinds) expect(kind).not.toHaveProperty("required");
   });
   test("is what icrl recipes schema prints", async () => {
     const { stdout } = await icrl(".", "recipes", "schema");
