@@ -53,7 +53,7 @@ const accuracy = z.enum(ACCURACY_KINDS, {
 const weight = z.number();
 const penalty = z.number().min(0);
 
-/** Limits of one test of the code that a policy wrote. */
+/** Limits of the tests of one answer that is code, all of them together. */
 const tests = z.strictObject({
   timeout_ms: z.int().positive().default(5000),
   memory_mb: z.int().positive().default(512),

@@ -48,32 +48,40 @@ export function scoreRollout(
 ): Reward {
   const judged = profile.formatScope === "policy" ? text.policyText : text.prompt + text.response;
   const charged = chargedPenalties(tags, profile.penalties, judged);
-  const format = formatScore(charged);
-  const validFormat = Number(isValidFormat(tags, text.policyText));
-  const valid = Number(isValidSequence(tags, text.response, text.policyText));
-  const answered = finalAnswer(profile.answer, tags, text.policyText) !== undefined;
-  const terms: Readonly<Record<TermName, number>> = {
-    accuracy: accuracy.value,
-    wrong: 1 - accuracy.value,
-    format,
-    valid_format: validFormat,
-    valid_sequence: valid,
-    attempt: Number(answered && accuracy.value === 0 && valid === 0),
-    execution_failed: Number(text.executionFailed ?? false),
-  };
+  const terms = termsOf(profile, tags, text, accuracy.value, formatScore(charged));
   const paid = Object.entries(profile.weights) as [TermName, number][];
   const isGraded = profile.accuracy === "f1" || profile.accuracy === "tests";
-  const others = paid.filter(([name]) => name !== "accuracy").map(([name]) => [name, terms[name]]);
+  const named = paid.filter(([name]) => name !== "accuracy").map(([name]) => [name, terms[name]]);
   return {
     total: paid.reduce((sum, [name, weight]) => sum + weight * terms[name], 0),
     components: {
       em: Number(accuracy.isRight),
       ...(isGraded && { accuracy: accuracy.value }),
-      format,
-      valid_format: validFormat,
-      ...(Object.fromEntries(others) as Record<string, number>),
+      format: terms.format,
+      valid_format: terms.valid_format,
+      ...(Object.fromEntries(named) as Record<string, number>),
       ...charged,
     },
+  };
+}
+
+function termsOf(
+  { answer }: RewardProfile,
+  tags: TagProfile,
+  { policyText, response, executionFailed = false }: ScoredText,
+  accuracy: number,
+  format: number,
+): Readonly<Record<TermName, number>> {
+  const isInOrder = isValidSequence(tags, response, policyText);
+  const isAnswered = finalAnswer(answer, tags, policyText) !== undefined;
+  return {
+    accuracy,
+    wrong: 1 - accuracy,
+    format,
+    valid_format: Number(isValidFormat(tags, policyText)),
+    valid_sequence: Number(isInOrder),
+    attempt: Number(isAnswered && accuracy === 0 && !isInOrder),
+    execution_failed: Number(executionFailed),
   };
 }
 
