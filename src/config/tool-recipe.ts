@@ -72,6 +72,13 @@ function refuseUnknownParameters(
 /** A tool that says nothing of its parameters has one. */
 const namesOf = (given: object = { input: {} }): readonly string[] => Object.keys(given);
 
+/** A snippet that is stopped is something to read; a call whose deadline is over is a failure. */
+function hasTimeLeft({ value, issues }: z.core.ParsePayload<{ deadline_ms: number; time_ms: number }>): void {
+  if (value.deadline_ms > value.time_ms) return;
+  const message = `deadline_ms is not above time_ms (${value.time_ms}), so no snippet could use up its time`;
+  issues.push({ code: "custom", input: value, path: ["deadline_ms"], message });
+}
+
 const kinds = {
   /** BM25 in this process. */
   search: z.strictObject({
@@ -108,37 +115,41 @@ const kinds = {
     recording: recording.default(true),
   }),
   /** Python in a sandbox on this machine. */
-  python: z.strictObject({
-    kind: z.literal("python"),
-    ...common,
-    /** The interpreter: a program's name or path. */
-    python: z.string().min(1).default("python3"),
-    /** Of one snippet; the deadline also covers the start of a sandbox. */
-    time_ms: count.default(5000),
-    /** Address space of each process of a snippet. */
-    memory_mb: count.default(512),
-    /** Of a snippet's files. */
-    disk_mb: count.default(64),
-    /** A snippet that prints more is stopped. */
-    output_bytes: count.default(16_384),
-    /** Of one snippet, threads included. */
-    processes: count.default(16),
-    deadline_ms: count.default(60_000),
-    retries: z.int().min(0).default(1),
-    /** Snippets at the same time, each in a sandbox of its own. */
-    concurrency: count.default(8),
-  }),
+  python: z
+    .strictObject({
+      kind: z.literal("python"),
+      ...common,
+      /** The interpreter: a program's name or path. */
+      python: z.string().min(1).default("python3"),
+      /** Of one snippet; the deadline also covers the start of a sandbox. */
+      time_ms: count.default(5000),
+      /** Address space of each process of a snippet. */
+      memory_mb: count.default(512),
+      /** Of a snippet's files. */
+      disk_mb: count.default(64),
+      /** A snippet that prints more is stopped. */
+      output_bytes: count.default(16_384),
+      /** Of one snippet, threads included. */
+      processes: count.default(16),
+      deadline_ms: count.default(60_000),
+      retries: z.int().min(0).default(1),
+      /** Snippets at the same time, each in a sandbox of its own. */
+      concurrency: count.default(8),
+    })
+    .check(hasTimeLeft),
   /** Python in a SandboxFusion over HTTP. */
-  sandbox_fusion: z.strictObject({
-    kind: z.literal("sandbox_fusion"),
-    ...common,
-    url: address("http://127.0.0.1:8080/run_code"),
-    /** Of one snippet; the deadline also covers the server's queue. */
-    time_ms: count.default(5000),
-    memory_mb: count.default(512),
-    deadline_ms: count.default(30_000),
-    recording: recording.default(true),
-  }),
+  sandbox_fusion: z
+    .strictObject({
+      kind: z.literal("sandbox_fusion"),
+      ...common,
+      url: address("http://127.0.0.1:8080/run_code"),
+      /** Of one snippet; the deadline also covers the server's queue. */
+      time_ms: count.default(5000),
+      memory_mb: count.default(512),
+      deadline_ms: count.default(30_000),
+      recording: recording.default(true),
+    })
+    .check(hasTimeLeft),
   /** A program of this machine. No shell: an argument is an argument. */
   command: z
     .strictObject({
