@@ -1,9 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { lastBoxed } from "../../src/reward/math/boxed.ts";
 import { mathEquals } from "../../src/reward/math/equal.ts";
 import pairs from "../golden/math-pairs.json";
 import disputed from "../golden/math-verify.json";
+
+setDefaultTimeout(60_000); // for a busy machine
 
 describe("pairs of answers", () => {
   test.each(pairs.map(({ equal, about, a, b }) => [about, a, equal ? "=" : "!=", b] as const))(
