@@ -52,6 +52,7 @@ async function run(argument: string | undefined, options: Options): Promise<void
   const asked = policyOf(options);
   await using opened = await openQuestion({ ...asked, shots: options.shots });
   const { stdout, env } = process;
+  stdout.once("error", () => process.exit(0)); // nobody reads any more
   const screen = options.json
     ? jsonAsk((text) => void stdout.write(text))
     : peopleAsk(outputOf(stdout, env));

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 
-const MAIN = join(import.meta.dir, "../../src/main.ts");
+export const MAIN = join(import.meta.dir, "../../src/main.ts");
 
 export interface Finished {
   readonly code: number;
@@ -15,12 +15,14 @@ export const icrl = (cwd: string, ...args: string[]): Promise<Finished> => icrlI
 export interface Place {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
 }
 
-export async function icrlIn({ cwd, env = {} }: Place, args: readonly string[]): Promise<Finished> {
+export async function icrlIn({ cwd, env = {}, stdin = "" }: Place, args: readonly string[]): Promise<Finished> {
   const child = Bun.spawn([process.execPath, MAIN, ...args], {
     cwd,
     env: { ...process.env, OMP_NUM_THREADS: "1", NO_COLOR: "1", ...env },
+    stdin: Buffer.from(stdin),
     stdout: "pipe",
     stderr: "pipe",
   });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { FinishReason, Rollout } from "../../src/types.ts";
 import type { RolloutSettings } from "../../src/rollout/rollout.ts";
 import { rolloutGroups } from "../../src/rollout/batch.ts";
-import { rollOut } from "../../src/rollout/rollout.ts";
+import { rollOut, type RolloutWatch } from "../../src/rollout/rollout.ts";
 import { Role } from "../../src/types.ts";
 import { byteTokenizer, EOS } from "../helpers/byte-tokenizer.ts";
 import { promptOf, request, settings, task } from "../helpers/rollouts.ts";
@@ -59,6 +59,21 @@ test("turns cover the rollout, and only policy tokens carry logprobs and a versi
     expect(rollout.samplerEntropies_L[i]).toBe(own ? 0.25 : 0);
     expect(rollout.policyVersions_L[i]).toBe(own ? 7 : -1);
   }
+});
+
+test("a watch sees every token and call as it comes, and what the policy reads", async () => {
+  const script = [...byteTokenizer.encode(`${call}so`), EOS];
+  const seen: number[] = [];
+  const watch: RolloutWatch = {
+    onToken: (id) => void seen.push(id),
+    onCalls: (calls, observation) => {
+      expect(calls.map(({ input }) => input)).toEqual(["Osk"]);
+      seen.push(...observation!.tokens);
+    },
+  };
+  const engine = new ScriptedEngine(() => script);
+  const { rollout } = await rollOut(engine, { ...request(), watch }, settings());
+  expect(seen).toEqual([...rollout.tokens_L.slice(rollout.promptTokens)]);
 });
 
 test("an end token that was sampled stays, is the policy's, and is no text", async () => {

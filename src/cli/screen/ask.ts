@@ -91,33 +91,40 @@ export function jsonAsk(write: (line: string) => void): AskScreen {
   };
 }
 
-const INKS: Readonly<Record<TagKind | "observation", Ink | undefined>> = {
+const INKS: Readonly<Record<TagKind, Ink | undefined>> = {
   text: undefined,
   thought: "thought",
   call: "call",
   answer: "answer",
-  observation: "observation",
 };
 
 export function peopleAsk({ write, style }: Pick<Output, "write" | "style">): AskScreen {
-  let beginsLine = true;
-  const gutter = style === plainStyle;
+  let lineEnds = 1; // at the end of what is written
+  /** After the line of a call, so that the line end before it is one too many. */
+  const observed = (text: string): string => {
+    const block = text.replace(/^\n/, "");
+    if (style === plainStyle) return block.replaceAll(/^(?=[^\n])/gm, "> ");
+    return painted(block, (part) => style(part, "observation"));
+  };
   const print = (text: string): void => {
-    if (text !== "") beginsLine = text.endsWith("\n");
+    const own = /\n*$/.exec(text)![0].length;
+    lineEnds = own === text.length ? lineEnds + own : own;
     write(text);
   };
-  const line = (text: string): void => print(`${beginsLine ? "" : "\n"}${text}\n`);
+  const line = (text: string, before = 1): void =>
+    print(`${"\n".repeat(Math.max(0, before - lineEnds))}${text}\n`);
   return {
     onStart: (start) => line(startLine(start)),
     onText(kind, text) {
+      if (kind === "observation") return print(observed(harmless(text)));
       const ink = INKS[kind];
       const shown = harmless(text);
-      if (kind === "observation" && gutter) return print(inGutter(shown, beginsLine));
-      print(ink === undefined ? shown : painted(shown, (part) => style(part, ink)));
+      const all = ink === undefined ? shown : painted(shown, (part) => style(part, ink));
+      if (all !== "") print(all);
     },
     onCall: (call) => line(callLine(call)),
     onEnd(end) {
-      line(`\n${endLine(end)}`);
+      line(endLine(end), 2);
       line(harmless(end.answer ?? "no answer").replaceAll("\n", " "));
     },
   };
@@ -127,15 +134,10 @@ export function peopleAsk({ write, style }: Pick<Output, "write" | "style">): As
 const painted = (text: string, paint: (part: string) => string): string =>
   text.split("\n").map(paint).join("\n");
 
-/** "> " where a line begins that says something. */
-function inGutter(text: string, beginsLine: boolean): string {
-  const begin = beginsLine || text.startsWith("\n") ? "" : "\n";
-  return begin + text.replaceAll(/^(?=[^\n])/gm, "> ");
-}
-
 function startLine({ policy, step, shots, tools }: AskStart): string {
   const demonstrations = shots === 0 ? "no demonstrations" : plural(shots, "demonstration");
-  return `${policy} (step ${step}), ${demonstrations}, tools: ${tools.join(", ")}`;
+  const trained = step === 0 ? policy : `${policy} (step ${step})`;
+  return `${trained}, ${demonstrations}, tools: ${tools.join(", ")}`;
 }
 
 /** "search: 3.2 ms", "search failed after 5000 ms, 3 attempts: timeout, no answer". */

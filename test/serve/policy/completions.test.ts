@@ -332,24 +332,23 @@ describe("a wrong request is a 4xx that says what and where:", () => {
 
   test("values that change nothing are taken, and null is absent", async () => {
     const neutral = {
-      ...{
-        top_p: 1,
-        top_k: -1,
-        min_p: 0,
-        presence_penalty: 0,
-        frequency_penalty: 0,
-        logit_bias: {},
-      },
-      ...{ repetition_penalty: 1, response_format: { type: "text" }, best_of: 1, suffix: null },
-      ...{
-        user: "me",
-        metadata: { a: "b" },
-        store: false,
-        stop: null,
-        seed: null,
-        logprobs: null,
-        n: null,
-      },
+      top_p: 1,
+      top_k: -1,
+      min_p: 0,
+      presence_penalty: 0,
+      frequency_penalty: 0,
+      repetition_penalty: 1,
+      logit_bias: {},
+      response_format: { type: "text" },
+      best_of: 1,
+      suffix: null,
+      user: "me",
+      metadata: { a: "b" },
+      store: false,
+      stop: null,
+      seed: null,
+      logprobs: null,
+      n: null,
     };
     expect((await complete({ ...neutral, max_tokens: 2 })).choices).toHaveLength(1);
   });
