@@ -15,9 +15,12 @@ export interface PolicyOptions {
   readonly set?: readonly string[];
 }
 
+const RUN =
+  "a run, folder@stage2 for one checkpoint (default: the newest in ./runs that has one, else nano)";
+
 export function addPolicyOptions(command: Command): Command {
   return command
-    .option("--run <folder>", "a run; folder@stage2 for one checkpoint, folder@base before it")
+    .option("--run <folder>", RUN)
     .option("--model <model>", "a model instead: a folder, a name in the cache, or nano")
     .option("--recipe <name|file>", "of a model: whose prompts, tools and limits")
     .option("--device <kind>", "cpu or cuda (default: the recipe's)", parseDevice)

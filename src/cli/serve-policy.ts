@@ -47,9 +47,8 @@ async function run(options: Options): Promise<void> {
   const body = JSON.stringify({ model: name, prompt: "Question: ", max_tokens: 20 });
   const curl = `curl -s ${server.url}/v1/completions${curlToken(settings)}`;
   const json = `-H "Content-Type: application/json" -d '${body}'`;
-  process.stdout.write(
-    `${opened.title} as ${name} at ${server.url}/v1 (context ${context}, ${chat})\n  ${curl} ${json}\n`,
-  );
+  const line = `${opened.title} as ${name} at ${server.url}/v1 (context ${context}, ${chat})`;
+  process.stdout.write(`${line}\n  ${curl} ${json}\n`);
   await serveUntilSignal(server, (text) => void process.stderr.write(`${text}\n`));
 }
 

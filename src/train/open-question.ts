@@ -1,5 +1,5 @@
-// A policy opened to be asked a question of a person's: with its recipe's prompts, tools and limits,
-// as it is trained, and no data.
+// A policy opened to be asked a person's question: with its recipe's prompts, tools and limits, as
+// it is trained, and no data.
 
 import { demonstrationsForShots } from "../curriculum/demonstrations.ts";
 import type { Recipe } from "../config/recipe.ts";

@@ -16,7 +16,7 @@ afterAll(() => folder[Symbol.dispose]());
 
 const tiny = ["--recipe", "tiny.yaml"];
 
-test("a question is answered by the recipe's model with the most demonstrations of its stages", async () => {
+test("the recipe's model is asked with the most demonstrations of its stages", async () => {
   const done = await icrl(folder.path, "ask", "Who founded Orn?", ...tiny);
   expect([done.code, done.stderr]).toEqual([0, ""]);
   expect(done.stdout).toStartWith("tiny.yaml, 1 demonstration, tools: search\n");

@@ -265,7 +265,7 @@ test("the most probable tokens are those of the full distribution, for who asks 
     0.5,
   );
   for (const [i, top] of seen[1]!.entries()) {
-    const full = [...logprobs_N.slice(i * vocab, (i + 1) * vocab)];
+    const full = [...logprobs_N.subarray(i * vocab, (i + 1) * vocab)];
     const best = full.toSorted((a, b) => b - a).slice(0, 3);
     best.forEach((logprob, n) => expect(top[n]!.logprob).toBeCloseTo(logprob, 4));
     for (const { id, logprob } of top) expect(full[id]).toBeCloseTo(logprob, 4);

@@ -1,4 +1,4 @@
-// One rollout on the screen while it is sampled: the policy's text coloured by the tag it stands in,
+// One rollout on the screen while it is sampled: the policy's text coloured by the tag around it,
 // what tools answered, a line for each call, and at the end why it ended and the answer. Or the
 // same as JSON lines. Where there is no colour, "> " begins the lines of a tool, as in other
 // screens. Not sampling: rollout/rollout.ts.
@@ -159,5 +159,6 @@ function endLine({
 }: AskEnd): string {
   const done = `${plural(turns, "turn")}, ${plural(toolCalls, "tool call")}`;
   const speed = `${share(tokensPerSecond, 0)} tokens/s`;
-  return `ended by ${finish}: ${done}, ${plural(sampledTokens, "token")} in ${share(seconds)} s, ${speed}`;
+  const tokens = `${plural(sampledTokens, "token")} in ${share(seconds)} s, ${speed}`;
+  return `ended by ${finish}: ${done}, ${tokens}`;
 }

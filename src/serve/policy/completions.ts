@@ -1,6 +1,6 @@
 // POST /v1/completions: continuations of prompts as they stand. With `echo` a prompt is part of the
 // answer, with `logprobs` its own too: that is how evaluation harnesses score a text. Logprobs of
-// sampled tokens are under the request's temperature (1 where that is 0), those of a prompt under 1.
+// sampled tokens are under the request's temperature (1 where that is 0), a prompt's under 1.
 
 import { type AnswerHead, answerHead, type Send, usageOf } from "./answer.ts";
 import type { CompletionFields } from "./fields.ts";

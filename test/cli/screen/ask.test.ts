@@ -55,13 +55,13 @@ ended by answer: 2 turns, 2 tool calls, 30 tokens in 1.50 s, 61 tokens/s
 日本
 `;
 
-test("without a terminal, and with NO_COLOR, it is text, in which a tool's lines are marked", () => {
+test("without a terminal, and with NO_COLOR, a tool's lines are marked by a gutter", () => {
   for (const text of [people({}), people({ isTTY: true }, { NO_COLOR: "1" })]) {
     expect(text).toBe(PLAIN);
   }
 });
 
-test("in a terminal, colours tell thoughts, calls, answer and observation apart, and nothing else", () => {
+test("in a terminal, colours tell thoughts, calls, answer and observation apart", () => {
   const text = people({ isTTY: true });
   const painted = text
     .split("\u001b[")

@@ -116,7 +116,7 @@ describe("the template sees", () => {
   });
 });
 
-test("without a limit an answer has at most the tokens of a turn, and what the context has left", async () => {
+test("without a limit an answer has at most the tokens of a turn", async () => {
   const tokens = async (fields: object): Promise<number> =>
     (await chat({ return_token_ids: true, ...fields })).choices[0]!.token_ids!.length;
   expect(await tokens({ temperature: 0 })).toBeLessThanOrEqual(32);

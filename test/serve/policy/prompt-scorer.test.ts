@@ -14,7 +14,7 @@ const prompt = (length: number, seed: number): number[] => randomIds(length, VOC
 const reference = (ids: readonly number[]): Float64Array =>
   policy.logprobs(rowsBatch([ids]), 1).logprobs_N;
 
-test("logprobs are the policy's own, however many forwards the prompts are split over", async () => {
+test("logprobs are the policy's own, however many forwards prompts are split over", async () => {
   using scorer = new PromptScorer(policy, 100, 16);
   const prompts = [prompt(5, 1), prompt(37, 2), prompt(11, 3), prompt(2, 4), prompt(16, 5)];
   const scored = await Promise.all(prompts.map((ids) => scorer.score(ids, 0, here)));
@@ -44,7 +44,7 @@ for (const numTop of [1, 4]) {
   });
 }
 
-test("the most probable token and the same token of the prompt have one logprob, to the last digit", async () => {
+test("the most probable token and the same token of the prompt have one logprob", async () => {
   using scorer = new PromptScorer(policy, 100);
   const ids = [3];
   for (let n = 0; n < 5; n++)
