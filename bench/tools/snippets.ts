@@ -8,7 +8,7 @@ import { PythonSandbox } from "../../src/tools/python/sandbox.ts";
 import { median } from "../timing.ts";
 
 const CONCURRENCIES = [1, 2, 8, 64];
-const CALLS = 512;
+const CALLS = 256;
 const ROUNDS = 3;
 const WORKERS = availableParallelism();
 

@@ -1,9 +1,9 @@
 """What a process may no longer do once model-written code runs in it.
 
-Limits of the kernel (rlimits) and a filter of system calls (seccomp), both inherited by all that the
-code starts. The filter refuses what a snippet never needs and what reaches beyond its process: other
-namespaces, mounts, tracing, signals to the zygote, kernel keys, memory that outlives its process,
-sockets other than local ones. Numbers are those of x86-64 and of arm64; the latter are from the
+Limits of the kernel (rlimits) and filters of system calls (seccomp), inherited by all that the code
+starts. One filter is the zygote's own and refuses what a snippet never needs and what reaches beyond its process: other
+namespaces, mounts, tracing, kernel keys, memory that outlives its process, sockets other than local
+ones. A small one comes with each snippet and refuses signals to the zygote. Numbers are those of x86-64 and of arm64; the latter are from the
 kernel's table and were never run. Not here: namespaces and files, which are bubblewrap's.
 """
 import ctypes
@@ -76,8 +76,8 @@ def any_of(values, code=EQUAL):
     return b"".join(verdict_if(code, value, REFUSE) for value in values)
 
 
-def filter_program(protected):
-    """The seccomp filter, as an array of struct sock_filter. `protected`: processes never signalled."""
+def for_all():
+    """The filter of the zygote and all below it, as an array of struct sock_filter."""
     column, machine = MACHINES[platform.machine()]
     program = instruction(LOAD, MACHINE) + instruction(EQUAL, machine, 1, 0)
     program += instruction(RETURN, KILL) + instruction(LOAD, NUMBER)
@@ -93,6 +93,13 @@ def filter_program(protected):
     program += with_argument(FCNTL[column], 1, any_of(OWNER_COMMANDS))
     program += with_argument(IOCTL[column], 1, any_of(OWNER_REQUESTS))
     program += with_argument(PRLIMIT[column], 0, verdict_unless(0, REFUSE))
+    return program + instruction(RETURN, ALLOW)
+
+
+def for_snippets(protected):
+    """No signals to these processes, to the first one, or to all."""
+    column, _ = MACHINES[platform.machine()]
+    program = instruction(LOAD, NUMBER)
     targets = [-1, 1] + [sign * it for it in protected for sign in (1, -1)]
     for number in SIGNALS:
         program += with_argument(number[column], 0, any_of(targets))
@@ -156,7 +163,6 @@ def confine(program, limits, used):
     # Of the user in this namespace there are also bubblewrap's first process and the zygote.
     for name, value in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_FSIZE, limits["diskBytes"]),
         (resource.RLIMIT_NOFILE, limits["openFiles"]),
         (resource.RLIMIT_NPROC, limits["processes"] + 2),
@@ -165,4 +171,5 @@ def confine(program, limits, used):
         (resource.RLIMIT_AS, used + limits["memoryBytes"]),
     ):
         resource.setrlimit(name, (value, value))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # a signal that says why, first
     install(program)

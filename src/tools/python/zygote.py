@@ -120,7 +120,7 @@ def settle(sources):
 
 class Zygote:
     def __init__(self):
-        self.program = lockdown.filter_program([os.getpid()])
+        self.program = lockdown.for_snippets([os.getpid()])
         self.used = lockdown.address_space()
         self.alarm, alarm_in = os.pipe()
         os.set_blocking(self.alarm, False)
@@ -195,7 +195,7 @@ class Zygote:
         close(verdict_in, call_in, reply)
         await_ready(verdict)
         ready, ready_in = os.pipe()
-        program = lockdown.filter_program([os.getpid(), judge])
+        program = lockdown.for_snippets([os.getpid(), judge])
         self.fork(limits, ready_in, {4: call, 5: reply_in}, unit_tests.serve, program)
         close(call, reply_in, ready_in)
         await_ready(ready)
@@ -242,7 +242,8 @@ class Zygote:
                     return "output", None
             done, status = os.waitpid(pid, os.WNOHANG)
             if done == pid:
-                return "exit", status
+                is_late = os.WIFSIGNALED(status) and time.monotonic() > deadline
+                return "timeout" if is_late else "exit", status
             if is_disk_full(limits):
                 return "disk", None
 
@@ -345,24 +346,6 @@ def become(user):
     os.setresuid(user, user, user)
 
 
-def check():
-    """Raises where this kernel can't confine a process."""
-    machine = os.uname().machine
-    if machine not in lockdown.MACHINES:
-        raise RuntimeError("no filter of system calls for " + machine)
-    lockdown.control(lockdown.SET_NO_NEW_PRIVILEGES, 1)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            lockdown.install(lockdown.filter_program([]))
-            os._exit(0)
-        except OSError as error:
-            os._exit(error.errno)
-    code = os.WEXITSTATUS(os.waitpid(pid, 0)[1])
-    if code != 0:
-        raise RuntimeError("this kernel takes no filter of system calls: " + os.strerror(code))
-
-
 def prepare(user, path):
     sys.path[:] = path  # not the working folder, which is the snippets'
     if user is not None:
@@ -373,7 +356,9 @@ def prepare(user, path):
     except PermissionError:
         pass
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN, MAX_OPEN))
-    check()
+    if os.uname().machine not in lockdown.MACHINES:
+        raise RuntimeError("no filter of system calls for " + os.uname().machine)
+    lockdown.install(lockdown.for_all())
     lockdown.hide_process()
     lockdown.control(SET_CHILD_SUBREAPER, 1)
 
