@@ -129,7 +129,7 @@ const LINE_MS = 5000;
 class ProgressLines implements Disposable {
   private readonly startMs = performance.now();
   private first: IndexProgress | undefined;
-  private shownMs = -Infinity;
+  private shownMs = performance.now();
   private phase: IndexProgress["phase"] = "reading";
   private isOpen = false;
   private numBad = 0;
@@ -137,7 +137,7 @@ class ProgressLines implements Disposable {
   constructor(private readonly stream: NodeJS.WriteStream) {}
 
   show(progress: IndexProgress): void {
-    this.first ??= progress;
+    if (this.first === undefined) return void (this.first = progress);
     const now = performance.now();
     const isDue = now - this.shownMs >= (this.stream.isTTY ? REDRAW_MS : LINE_MS);
     if (!isDue && progress.phase === this.phase) return;

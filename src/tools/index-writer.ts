@@ -101,6 +101,7 @@ export class IndexWriter implements Disposable {
   /** Reads to the end of the corpus, or until it is to stop; then `file` is not past the last. */
   async read(): Promise<Position> {
     const { files } = this.options;
+    if (this.position.file < files.length) this.tell("reading", this.shareOfAll(0));
     this.db.run("BEGIN IMMEDIATE");
     while (this.position.file < files.length) {
       const file = await openRowFile(files[this.position.file]!);

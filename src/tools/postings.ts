@@ -5,7 +5,7 @@ import type { Database, Statement } from "bun:sqlite";
 import type { Postings } from "./bm25-score.ts";
 
 /** Of kept postings: 6 bytes a word and passage. */
-const MAX_KEPT_BYTES = 128 * 2 ** 20;
+const MAX_KEPT_BYTES = 256 * 2 ** 20;
 const MAX_COUNT = 0xffff;
 
 export class PostingsReader implements Disposable {

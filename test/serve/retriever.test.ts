@@ -46,7 +46,6 @@ function serve(options: Partial<ServerOptions> = {}): Served {
 const orn = { id: "0", contents: '"Orn"\nOrn is a town\non the Sil.' };
 const sil = { id: "1", contents: '"Sil"\nThe Sil is a river.' };
 const tel = { id: "2", contents: '"The "Tel""\nTel lies by the sea.' };
-const bare = { id: "3", contents: "A passage without a title." };
 const scored = (document: object) => ({ document, score: expect.any(Number) });
 
 describe("an answer has a list a query, best first,", () => {
