@@ -44,7 +44,7 @@ export class Opponents {
       this.say(`${this.options.python} lacks ${lacking.join(", ")}: not compared with ${name}`);
       return undefined;
     }
-    return this.open(name, [this.options.python, join(PEERS, `${name}.py`), argumentOf(work)]);
+    return this.open(name, [this.options.python, "-B", join(PEERS, `${name}.py`), argumentOf(work)]);
   }
 
   /** llama.cpp with the model file of `work`. */

@@ -76,16 +76,17 @@ function pagesFor(shape: StepShape, pageTokens: number): number {
   return pages(shared) + prompts * pages(own) + prompts * samples * pages(sampled);
 }
 
-/** Every sample to its full length, all in flight. */
+/** Every sample to its full length, all in flight. Temperature 0 ignores the seed. */
 export async function sampleAll(
   engine: InProcessEngine,
   prompts: readonly Prompt[],
   shape: StepShape,
   seed: number,
+  temperature = 1,
 ): Promise<Rollout[]> {
   const jobs = prompts.flatMap((prompt, group) =>
     Array.from({ length: shape.samples }, (_, sample) =>
-      sampleOne(engine, prompt, shape, { seed, group, sample }),
+      sampleOne(engine, prompt, shape, { seed, group, sample, temperature }),
     ),
   );
   return Promise.all(jobs);
@@ -95,6 +96,7 @@ interface Stream {
   readonly seed: number;
   readonly group: number;
   readonly sample: number;
+  readonly temperature: number;
 }
 
 async function sampleOne(
@@ -105,7 +107,7 @@ async function sampleOne(
 ): Promise<Rollout> {
   using sequence = engine.open([shared, own], shape.sampled);
   const shouldStop = (): boolean => false;
-  const sampling = { ...stream, maxTokens: shape.sampled, temperature: 1, shouldStop };
+  const sampling = { ...stream, maxTokens: shape.sampled, shouldStop };
   const turn = await sequence.generate(sampling);
   const { tokens_L } = sequence.transcript();
   return asRollout(tokens_L, shape.shared + shape.own, turn, stream);

@@ -12,7 +12,7 @@ import type { Answer, Peer } from "../opponents.ts";
 import { ropeTheta, shapeText, type StepShape } from "../shapes.ts";
 import { type StepTiming, timeGenerate } from "../step.ts";
 import { median, pairedRatio, peakResidentBytes, takeTurns } from "../timing.ts";
-import { type Prompt, randomPrompts, Worker } from "../work.ts";
+import { type Prompt, randomPrompts, sampleAll, Worker } from "../work.ts";
 import { decodeAlone, limitFigures } from "./decode.ts";
 
 type Generated = Pick<StepTiming, "generateMs" | "prefillMs">;
@@ -41,9 +41,12 @@ interface Against {
   readonly name: string;
   readonly seconds: readonly number[]; // of decoding alone
   readonly peakBytes: number;
+  /** The ids that it takes greedily, where it tells them. */
+  readonly ids: readonly (readonly number[])[] | undefined;
 }
 interface Measured {
   readonly shape: StepShape;
+  readonly greedy: readonly Int32Array[];
   readonly steps: readonly Generated[];
   readonly against: readonly Against[];
   readonly peakBytes: number;
@@ -71,7 +74,9 @@ async function oneBatch(
     against.push(asAgainst(peer.name, b as Answer[], shape));
   }
   if (steps.length === 0) steps.push(...(await takeTurns([ours], fewer(bench)))[0]!);
-  return { shape, steps, against, peakBytes };
+  const rollouts = await sampleAll(worker.engine, prompts, shape, 0, 0);
+  const greedy = rollouts.map(({ tokens_L }) => tokens_L.subarray(shape.own));
+  return { shape, greedy, steps, against, peakBytes };
 }
 
 /** One at a time: each holds all weights. */
@@ -100,11 +105,19 @@ function asAgainst(name: string, answers: readonly Answer[], shape: StepShape): 
   const isGenerate = name === "generate";
   const seconds = answers.map((each) => (isGenerate ? decodeAlone(each, shape) : each.seconds));
   const shown = isGenerate ? "transformers" : name;
-  return { name: shown, seconds, peakBytes: answers.at(-1)!.peak_bytes };
+  const { peak_bytes: peakBytes, ids } = answers.at(-1)!;
+  return { name: shown, seconds, peakBytes, ids: ids as number[][] | undefined };
+}
+
+/** Sequences whose greedy ids are ours from the first to the last. */
+function agreement(greedy: readonly Int32Array[], ids: Against["ids"]): string {
+  if (ids === undefined) return "";
+  const equal = greedy.filter((own, i) => own.every((id, t) => id === ids[i]![t])).length;
+  return `; takes our greedy ids in ${equal} of ${greedy.length} sequences`;
 }
 
 function batchFigures(
-  { shape, steps, against, peakBytes }: Measured,
+  { shape, greedy, steps, against, peakBytes }: Measured,
   { policy }: Worker,
   limits: DeviceLimits,
 ): Figure[] {
@@ -126,7 +139,8 @@ function batchFigures(
     const other = { name: each.name, value: tokens / median(each.seconds), peakBytes: each.peakBytes };
     const ratio = pairedRatio(own, each.seconds);
     const value = tokens / median(own);
-    return { ...speed, key: `${key}.${index}`, value, other, ratio };
+    const note = `${shapeText(shape)}${agreement(greedy, each.ids)}`;
+    return { ...speed, key: `${key}.${index}`, value, other, ratio, note };
   });
   const shares = limitFigures(steps, policy.config, shape, limits, key);
   return [...(compared.length > 0 ? compared : [speed]), ...shares];

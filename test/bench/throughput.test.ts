@@ -24,7 +24,7 @@ for (const name of ["step", "update", "decode", "large", "large-decode", "scalin
     expect(figures.length).toBeGreaterThan(0);
     expect(figures.filter(({ value }) => !Number.isFinite(value))).toEqual([]);
     expect(new Set(figures.map(({ key }) => key)).size).toBe(figures.length);
-  });
+  }, 120_000);
 }
 
 test("contestants alternate, and the order turns round after each round", async () => {
