@@ -3,6 +3,7 @@
 // reading files and pointing at lines (load.ts). Keys are snake_case here and in YAML.
 
 import { z } from "zod";
+import { BYTES_PATTERN } from "./bytes.ts";
 import { isOwnWorld, sources } from "./data-recipe.ts";
 import { rewardSection } from "./reward-recipe.ts";
 import { knowsMoreThanAlmanac, tools } from "./tool-recipe.ts";
@@ -114,10 +115,18 @@ const train = z.strictObject({
       eps: z.number().positive().default(1e-6),
     })
     .prefault({}),
-  /** Distinct tokens of a micro-batch; it is halved when memory runs out. */
+  /** Distinct tokens of a micro-batch, at most. */
   max_batch_tokens: count.default(16384),
-  /** Recompute each layer in the backward instead of keeping its activations. */
-  recompute: z.enum(["nothing", "layers"]).default("nothing"),
+  /**
+   * What the policy, its optimizer, the cache and a micro-batch may take together, such as 24GiB.
+   * Absent: nine tenths of the machine's memory, or of the device's.
+   */
+  memory: z.union([count, z.string().regex(BYTES_PATTERN, "an amount such as 24GiB")]).optional(),
+  /**
+   * Layers that are computed again in the backward instead of keeping their activations; auto: as
+   * few as the memory asks for.
+   */
+  recompute: z.enum(["auto", "nothing", "layers"]).default("auto"),
   /** The run stops when sampler and trainer disagree on a token's logprob by more than this. */
   logprob_gate: z
     .strictObject({

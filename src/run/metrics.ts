@@ -22,7 +22,7 @@ export interface ToolFigures {
   readonly breaker: "closed" | "open" | "half_open"; // at the end
 }
 
-/** Live native objects and bytes after the step, as `counters()` of the engine reports them. */
+/** Live native objects and bytes after the step, and its peaks, as `counters()` reports them. */
 export interface NativeCounters {
   readonly devices: number;
   readonly policies: number;
@@ -81,7 +81,15 @@ export interface StepMetrics {
   readonly decodeOccupancy: number; // mean sequences in a decode batch
   readonly trieRatio: number; // row tokens / distinct tokens; 1 = nothing shared
   readonly seconds: number; // of the whole step, rollouts, tools and update
+  readonly memory: PlannedMemory;
   readonly native: NativeCounters;
+}
+
+/** The engine's tensors at their most in the step, and what the plan of its micro-batches said. */
+export interface PlannedMemory {
+  readonly plannedBytes: number;
+  readonly usedBytes: number;
+  readonly numBatches: number; // micro-batches, over the step's updates
 }
 
 /** One evaluation: a policy at a stage's end, at one number of shots. */

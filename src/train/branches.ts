@@ -1,9 +1,8 @@
-// Which rollouts share which prefix, and which of them make a micro-batch together. A branch is a
-// rollout's path through the trie; sorted lexicographically, branches are in depth-first order, and
-// what each shares with its left neighbour says everything about the trie. Not here: the trie's
-// rows and segments (trie.ts). Shape letters: B branches.
+// Which rollouts share which prefix. A branch is a rollout's path through the trie; sorted
+// lexicographically, branches are in depth-first order, and what each shares with its left
+// neighbour says everything about the trie. Not here: which of them make a micro-batch together
+// (split.ts), and the trie's rows and segments (trie.ts). Shape letters: B branches.
 
-import { UserError } from "../config/errors.ts";
 import { Role, type Rollout } from "../types.ts";
 
 export type TrainRollout = Pick<Rollout, "tokens_L" | "roles_L">;
@@ -11,12 +10,8 @@ export type TrainRollout = Pick<Rollout, "tokens_L" | "roles_L">;
 export interface Branches {
   readonly sources_B: Int32Array; // index of the rollout
   readonly lengths_B: Int32Array; // its input tokens: all before the last policy token
+  readonly targets_B: Int32Array; // its policy tokens
   readonly shared_B: Int32Array; // of those, the first so many are the left neighbour's as well
-}
-/** Branches [first, end). */
-export interface BranchRange {
-  readonly first: number;
-  readonly end: number;
 }
 
 export interface SharingOptions {
@@ -41,6 +36,7 @@ export function findBranches(rollouts: readonly TrainRollout[], options: Sharing
   return {
     sources_B: Int32Array.from(sources),
     lengths_B: Int32Array.from(sources, (source) => lengths[source]!),
+    targets_B: Int32Array.from(sources, (source) => countTargets(rollouts[source]!)),
     shared_B: giveUpSmallNodes(shared_B, options.minSharedTokens),
   };
 }
@@ -50,6 +46,12 @@ function inputLength({ tokens_L, roles_L }: TrainRollout): number {
     throw new Error("a rollout's tokens and roles differ in length");
   if (roles_L[0] === Role.policy) throw new Error("the first token of a rollout has no context");
   return roles_L.lastIndexOf(Role.policy);
+}
+
+function countTargets({ roles_L }: TrainRollout): number {
+  let count = 0;
+  for (const role of roles_L) if (role === Role.policy) count++;
+  return count;
 }
 
 /**
@@ -107,51 +109,4 @@ function findForks(shared_B: Int32Array): readonly Fork[] {
     if (below !== undefined) below.parent = fork;
     return fork;
   });
-}
-
-/** One more micro-batch is worth avoiding even where it repeats nothing: it counts as a token. */
-const batchCostTokens = 1;
-
-/**
- * Cuts the depth-first order into ranges of at most `maxTokens` distinct tokens so that as few
- * tokens as possible are computed again in a further range; among equals, into the fewest ranges.
- */
-export function splitBranches(branches: Branches, maxTokens: number): readonly BranchRange[] {
-  const count = branches.sources_B.length;
-  const added = addedTokens(branches);
-  const cost = new Float64Array(count + 1).fill(Infinity);
-  const start = new Int32Array(count + 1);
-  cost[0] = 0;
-  for (let end = 1; end <= count; end++) {
-    for (let first = end - 1; first >= 0; first--) {
-      const tokens = branches.shared_B[first]! + added[end]! - added[first]!;
-      if (tokens > maxTokens) break;
-      const total = cost[first]! + tokens + batchCostTokens;
-      if (total < cost[end]!) [cost[end], start[end]] = [total, first];
-    }
-    if (cost[end] === Infinity) throw tooLong(branches.lengths_B[end - 1]!, maxTokens);
-  }
-  return rangesUpTo(count, start);
-}
-
-/** Entry b: rows that the first b branches add to one trie. */
-function addedTokens({ lengths_B, shared_B }: Branches): Float64Array {
-  const added = new Float64Array(lengths_B.length + 1);
-  lengths_B.forEach((length, b) => (added[b + 1] = added[b]! + length - shared_B[b]!));
-  return added;
-}
-
-function rangesUpTo(count: number, start: Int32Array): readonly BranchRange[] {
-  const ranges: BranchRange[] = [];
-  for (let end = count; end > 0; end = start[end]!) ranges.push({ first: start[end]!, end });
-  return ranges.reverse();
-}
-
-function tooLong(length: number, maxTokens: number): UserError {
-  return new UserError(
-    `a rollout of ${length} tokens does not fit in a micro-batch of ${maxTokens}`,
-    {
-      hint: "raise train.max_batch_tokens to at least rollout.context",
-    },
-  );
 }

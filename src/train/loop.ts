@@ -2,6 +2,7 @@
 // between. The loop holds the state of the run and nothing else; what a step, an evaluation or a
 // gate is stands in files of their own. It prints nothing: observers are told.
 
+import { bytesText } from "../config/bytes.ts";
 import type { Recipe } from "../config/recipe.ts";
 import {
   afterLook,
@@ -26,6 +27,7 @@ import {
 import { requireContract } from "./contract-step.ts";
 import { evaluate, evaluateHeldOut } from "./evaluate.ts";
 import type { Learner } from "./learner.ts";
+import { updateBudget, type UpdateBudget } from "./plan/budget.ts";
 import type { Session } from "./session.ts";
 import { takeStep } from "./step.ts";
 
@@ -49,7 +51,7 @@ class Interrupted extends Error {}
 export class TrainingLoop {
   private progress: Progress = start;
   private tasks: TaskOrder;
-  private maxBatchTokens: number;
+  private budget: UpdateBudget;
   private contractChecked = false;
 
   constructor(
@@ -59,7 +61,7 @@ export class TrainingLoop {
     const { recipe, session, learner } = parts;
     const { parts: taskParts } = session.world;
     const saved = checkpoint?.state.tasks;
-    this.maxBatchTokens = recipe.train.max_batch_tokens;
+    this.budget = updateBudget(recipe, session.device);
     this.tasks =
       saved === undefined
         ? new TaskOrder(taskParts, recipe.seed)
@@ -127,10 +129,10 @@ export class TrainingLoop {
       template: session.stageTemplate(this.progress.stage),
       tasks: indices.map((index) => session.world.train[index]!),
       progress: this.progress,
-      maxBatchTokens: this.maxBatchTokens,
+      budget: this.budget,
       inspect: this.contractChecked ? undefined : (sampled) => this.checkContract(sampled),
     });
-    this.noteBatchTokens(outcome.maxBatchTokens);
+    this.noteBudget(outcome.budget);
     directory.store.writeStep({ metrics: outcome.metrics, samples: outcome.trained });
     this.progress = afterStep(this.progress);
     observer.onStep(outcome.metrics);
@@ -139,15 +141,16 @@ export class TrainingLoop {
 
   private checkContract(sampled: Parameters<typeof requireContract>[0]): void {
     const { session, observer } = this.parts;
-    requireContract(sampled, session.tokenizer.eosIds, this.maxBatchTokens);
+    requireContract(sampled, session.tokenizer.eosIds, this.budget.maxBatchTokens);
     this.contractChecked = true;
     observer.onSample("contract check passed", sampled.groups[0]!.samples[0]!);
   }
 
-  private noteBatchTokens(maxBatchTokens: number): void {
-    if (maxBatchTokens === this.maxBatchTokens) return;
-    this.maxBatchTokens = maxBatchTokens;
-    const text = `memory ran out: micro-batches now have at most ${maxBatchTokens} tokens`;
+  private noteBudget(budget: UpdateBudget): void {
+    const { memoryBytes = Infinity } = budget;
+    if (memoryBytes === this.budget.memoryBytes) return;
+    this.budget = budget;
+    const text = `memory ran out: updates now take at most ${bytesText(memoryBytes)}`;
     this.parts.observer.onMessage({ level: "warning", text });
   }
 

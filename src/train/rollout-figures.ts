@@ -62,7 +62,7 @@ export function emByHops(samples: readonly Sample[]): Record<string, number> {
   );
 }
 
-export function countPolicyTokens({ roles_L }: Rollout): number {
+export function countPolicyTokens({ roles_L }: Pick<Rollout, "roles_L">): number {
   let count = 0;
   for (const role of roles_L) if (role === Role.policy) count++;
   return count;

@@ -4,16 +4,14 @@
 
 import type { Trainer } from "../../ffi/trainer.ts";
 import type { Random } from "../data/random.ts";
-import { withHalvedBatches } from "./halving.ts";
+import { withPlannedBatches } from "./planned-batches.ts";
+import type { UpdateBudget } from "./plan/budget.ts";
 import type { SftExample } from "./sft-examples.ts";
-import { buildBatches } from "./trie.ts";
 
 export interface SftUpdateOptions {
   readonly learningRate: number;
   readonly maxGradNorm: number;
-  readonly recompute: "nothing" | "layers";
-  /** Distinct tokens of a micro-batch; fewer where memory runs out. */
-  readonly maxBatchTokens: number;
+  readonly budget: UpdateBudget;
 }
 export interface SftUpdate {
   readonly loss: number; // nats a token, before the step
@@ -24,20 +22,19 @@ export interface SftUpdate {
 export function sftUpdate(
   trainer: Trainer,
   examples: readonly SftExample[],
-  { learningRate, maxGradNorm, recompute, maxBatchTokens }: SftUpdateOptions,
+  { learningRate, maxGradNorm, budget }: SftUpdateOptions,
 ): SftUpdate {
   const numTokens = examples.reduce((sum, { numTargets }) => sum + numTargets, 0);
-  const minBatchTokens = Math.max(...examples.map(({ tokens_L }) => tokens_L.length));
-  const accumulate = (maxTokens: number): number => {
-    let sum = 0;
-    for (const batch of buildBatches(examples, { maxTokens })) {
-      const { logprobs_N } = trainer.logprobs(batch, { temperature: 1, recompute });
+  const sum = withPlannedBatches(trainer, examples, budget, ({ batches }) => {
+    let total = 0;
+    for (const batch of batches) {
+      const options = { temperature: 1, recompute: batch.recomputed };
+      const { logprobs_N } = trainer.logprobs(batch, options);
       trainer.backward(new Float64Array(logprobs_N.length).fill(-1 / numTokens));
-      for (const logprob of logprobs_N) sum += logprob;
+      for (const logprob of logprobs_N) total += logprob;
     }
-    return sum;
-  };
-  const sum = withHalvedBatches(trainer, { maxBatchTokens, minBatchTokens }, accumulate);
+    return total;
+  });
   const { gradNorm } = trainer.step({ learningRate, maxGradNorm });
   return { loss: -sum / numTokens, numTokens, gradNorm };
 }

@@ -13,6 +13,7 @@ import type { Evaluation } from "../run/metrics.ts";
 import { writePolicy } from "./checkpoint.ts";
 import { evaluateHeldOut } from "./evaluate.ts";
 import { trainerConfig } from "./objective-options.ts";
+import { updateBudget } from "./plan/budget.ts";
 import { scheduleFactor } from "./schedule.ts";
 import type { Session } from "./session.ts";
 import type { Selection, SelectionCounts, SftExample } from "./sft-examples.ts";
@@ -136,15 +137,15 @@ async function trainEpochs(parts: SftParts, numSteps: number): Promise<SftUpdate
 }
 
 function takeStep(
-  { recipe: { train }, options, directory, observer }: SftParts,
+  { recipe, session, options, directory, observer }: SftParts,
   trainer: Trainer,
   batch: readonly SftExample[],
   { epoch, step, numSteps }: { epoch: number; step: number; numSteps: number },
 ): SftUpdate {
   const learningRate = options.learningRate * factorAt(step, numSteps);
-  const { max_grad_norm: maxGradNorm, recompute, max_batch_tokens: maxBatchTokens } = train;
-  const limits = { maxGradNorm, recompute, maxBatchTokens };
-  const update = sftUpdate(trainer, batch, { learningRate, ...limits });
+  const budget = updateBudget(recipe, session.device);
+  const maxGradNorm = recipe.train.max_grad_norm;
+  const update = sftUpdate(trainer, batch, { learningRate, maxGradNorm, budget });
   const told = { step, epoch, learningRate, ...update };
   const text = `loss ${update.loss.toFixed(4)}`;
   directory.store.writeEvent({ kind: "sft_step", step, text, data: told });

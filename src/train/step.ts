@@ -1,7 +1,7 @@
 // One GRPO step: tasks, rollouts with rewards, group advantages, updates. It changes the policy and
 // the optimizer and returns what happened; where the run stands and what comes next is the loop's.
 
-import { counters } from "../../ffi/native.ts";
+import { counters, resetPeak } from "../../ffi/native.ts";
 import type { Recipe } from "../config/recipe.ts";
 import type { Progress } from "../curriculum/progress.ts";
 import { stageName } from "../curriculum/stages.ts";
@@ -18,6 +18,9 @@ import {
   scheduleOf,
 } from "./objective-options.ts";
 import { addSums, emptySums, summariseSums } from "./objective.ts";
+import { liveBytes, peakBytes, type UpdateBudget } from "./plan/budget.ts";
+import { rolloutBytes } from "./plan/memory.ts";
+import { engineShape } from "./plan/planner.ts";
 import { ratio, rolloutFigures } from "./rollout-figures.ts";
 import { sampleGroups, type SampledGroups, type Sampler } from "./sampling.ts";
 import { scheduleFactor } from "./schedule.ts";
@@ -31,8 +34,8 @@ export interface StepInput {
   readonly tasks: readonly Task[];
   /** Before the step. */
   readonly progress: Progress;
-  /** At most this many distinct tokens at once; less than the recipe's where memory ran out. */
-  readonly maxBatchTokens: number;
+  /** Less than the recipe's where memory ran out. */
+  readonly budget: UpdateBudget;
   /** Sees the rollouts before they are trained on, and stops the step by throwing. */
   readonly inspect?: ((sampled: SampledGroups) => void) | undefined;
 }
@@ -40,7 +43,7 @@ export interface StepInput {
 export interface StepOutcome {
   readonly metrics: StepMetrics;
   readonly trained: readonly TrainedSample[];
-  readonly maxBatchTokens: number;
+  readonly budget: UpdateBudget;
 }
 
 export async function takeStep(input: StepInput): Promise<StepOutcome> {
@@ -48,6 +51,7 @@ export async function takeStep(input: StepInput): Promise<StepOutcome> {
   const start = performance.now();
   const { toolbox } = sampler.settings;
   const mark = toolbox.mark();
+  resetPeak();
   const sampled = await sampleGroups(sampler, {
     tasks,
     template,
@@ -65,7 +69,7 @@ export async function takeStep(input: StepInput): Promise<StepOutcome> {
   return {
     metrics: stepMetrics(input, { ...sampled, tools }, weighed, updates, seconds),
     trained: weighed.flatMap(trainedSamples),
-    maxBatchTokens: updates.at(-1)?.maxBatchTokens ?? input.maxBatchTokens,
+    budget: updates.at(-1)?.budget ?? input.budget,
   };
 }
 
@@ -80,22 +84,21 @@ function runUpdates(input: StepInput, weighed: readonly WeighedGroup[]): UpdateR
     temperature: rollout.temperature,
     objective: objectiveOptions(train),
     reduction: reductionOf(recipe),
-    recompute: train.recompute,
     learningRate: learningRateAt(recipe, progress),
     maxGradNorm: train.max_grad_norm,
   };
   const results: UpdateResult[] = [];
   for (const rollouts of splitIntoUpdates(weighed, train.updates_per_step)) {
-    const maxBatchTokens = results.at(-1)?.maxBatchTokens ?? input.maxBatchTokens;
+    const budget = results.at(-1)?.budget ?? input.budget;
     const onPolicy = results.length === 0; // later updates see a policy that did not sample
     const gapGate = onPolicy ? train.logprob_gate : undefined;
-    results.push(update(policies, rollouts, { ...shared, maxBatchTokens, gapGate }));
+    results.push(update(policies, rollouts, { ...shared, ...budget, gapGate }));
   }
   return results;
 }
 
 function stepMetrics(
-  { recipe, progress }: StepInput,
+  { recipe, progress, policies }: StepInput,
   { groups, metrics, tools }: SampledGroups & Pick<StepMetrics, "tools">,
   weighed: readonly WeighedGroup[],
   updates: readonly UpdateResult[],
@@ -116,9 +119,24 @@ function stepMetrics(
     learningRate: learningRateAt(recipe, progress),
     ...updateFigures(updates, seconds.update),
     ...rolloutThroughput(metrics),
+    memory: memoryFigures(policies, samples.length, updates),
     seconds: seconds.step,
     native: counters(),
   };
+}
+
+/** The peak of tensors in this step, beside what its largest part was planned to take. */
+function memoryFigures(
+  { trainer }: UpdatePolicies,
+  numRollouts: number,
+  updates: readonly UpdateResult[],
+): StepMetrics["memory"] {
+  const { policy } = trainer;
+  const logits = rolloutBytes(engineShape(policy), numRollouts, numRollouts);
+  const sampling = liveBytes(policy.device) + logits;
+  const plannedBytes = Math.max(sampling, ...updates.map((each) => each.plannedBytes));
+  const numBatches = updates.reduce((sum, each) => sum + each.numBatches, 0);
+  return { plannedBytes, usedBytes: peakBytes(policy.device), numBatches };
 }
 
 function updateFigures(updates: readonly UpdateResult[], seconds: number) {

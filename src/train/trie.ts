@@ -1,29 +1,28 @@
 // Packs the rollouts of a step into micro-batches, each a prefix trie in depth-first order: a
 // prefix that several rollouts have in common is computed once in each micro-batch it lives in,
 // across groups as within one. The format is the engine's (ffi/icrl.h); which rollouts share and go
-// together is decided in branches.ts. Shape letters: T rows (distinct tokens), S segments (trie
-// nodes), N targets (policy tokens), B branches.
+// together is decided in branches.ts and split.ts. Shape letters: T rows (distinct tokens), S
+// segments (trie nodes), N targets (policy tokens), B branches.
 
 import type { TrieBatch } from "../../ffi/policy.ts";
 import { Role } from "../types.ts";
-import {
-  findBranches,
-  splitBranches,
-  type Branches,
-  type BranchRange,
-  type TrainRollout,
-} from "./branches.ts";
+import { findBranches, type Branches, type TrainRollout } from "./branches.ts";
+import { type BatchPlanner, loadOf, selectBranches, splitBranches, tokenPlanner } from "./split.ts";
 
 export interface TrainBatch extends TrieBatch {
   readonly sources_N: Int32Array; // the rollout of each target, as an index into what was packed
   readonly offsets_N: Int32Array; // its place in that rollout's tokens
   readonly rowTokens: number; // rows that the same rollouts would take without sharing
   readonly distinctTokens: number; // T
+  readonly recomputed: number; // layers of which only the inputs are kept, the first ones
 }
 
-export interface BatchOptions {
-  /** Rows of a micro-batch, at most. */
-  readonly maxTokens: number;
+/** What fits in a micro-batch: so many rows, or what a planner says. */
+export type BatchLimit = { readonly maxTokens: number } | { readonly planner: BatchPlanner };
+
+export type BatchOptions = BatchLimit & SharingChoice;
+
+export interface SharingChoice {
   /**
    * A shared run that saves fewer rows than this is repeated in its branches instead. Default 1:
    * share everything.
@@ -42,9 +41,13 @@ export function buildBatches(
   rollouts: readonly TrainRollout[],
   options: BatchOptions,
 ): readonly TrainBatch[] {
-  const { maxTokens, minSharedTokens = 1, share = true } = options;
+  const { minSharedTokens = 1, share = true } = options;
+  const planner = "planner" in options ? options.planner : tokenPlanner(options.maxTokens);
   const branches = findBranches(rollouts, { share, minSharedTokens });
-  return splitBranches(branches, maxTokens).map((range) => pack(rollouts, branches, range));
+  return splitBranches(branches, planner).map((part) => {
+    const recomputed = planner.recomputed(loadOf(branches, part))!;
+    return { ...pack(rollouts, selectBranches(branches, part)), recomputed };
+  });
 }
 
 /** The value of each target, from one array over tokens for each rollout. */
@@ -55,19 +58,18 @@ export function gatherTargets(
   return Float64Array.from(batch.sources_N, (source, n) => values_L[source]![batch.offsets_N[n]!]!);
 }
 
+/** All branches in one batch. */
 function pack(
   rollouts: readonly TrainRollout[],
   branches: Branches,
-  range: BranchRange,
-): TrainBatch {
-  const packing = openPacking(rollouts, branches, range);
-  for (let b = range.first; b < range.end; b++) {
-    const source = branches.sources_B[b]!;
-    const shared = b === range.first ? 0 : branches.shared_B[b]!;
+): Omit<TrainBatch, "recomputed"> {
+  const packing = openPacking(branches);
+  branches.sources_B.forEach((source, b) => {
+    const shared = branches.shared_B[b]!;
     closeNodes(packing, shared);
     addRows(packing, rollouts[source]!.tokens_L, shared, branches.lengths_B[b]!);
     addTargets(packing, rollouts[source]!, source);
-  }
+  });
   closeNodes(packing, 0);
   const { path: _, segments, row: distinctTokens, target: __, ...arrays } = packing;
   segments.sort((a, b) => a[0] - b[0]);
@@ -96,19 +98,10 @@ interface Packing {
   target: number;
 }
 
-function openPacking(
-  rollouts: readonly TrainRollout[],
-  { sources_B, lengths_B, shared_B }: Branches,
-  { first, end }: BranchRange,
-): Packing {
-  let numTargets = 0;
-  let rowTokens = 0;
-  let repeated = -shared_B[first]!;
-  for (let b = first; b < end; b++) {
-    numTargets += countTargets(rollouts[sources_B[b]!]!.roles_L);
-    rowTokens += lengths_B[b]!;
-    repeated += shared_B[b]!;
-  }
+function openPacking({ lengths_B, shared_B, targets_B }: Branches): Packing {
+  const numTargets = sum(targets_B);
+  const rowTokens = sum(lengths_B);
+  const repeated = sum(shared_B);
   return {
     tokens_T: new Int32Array(rowTokens - repeated),
     positions_T: new Int32Array(rowTokens - repeated),
@@ -124,11 +117,7 @@ function openPacking(
   };
 }
 
-function countTargets(roles_L: Uint8Array): number {
-  let count = 0;
-  for (const role of roles_L) if (role === Role.policy) count++;
-  return count;
-}
+const sum = (values: Int32Array): number => values.reduce((total, value) => total + value, 0);
 
 /**
  * Leaves the path at `depth`: nodes below it are complete, and one that reaches beyond it is cut in

@@ -1,13 +1,13 @@
 // One optimizer update from scored rollouts: micro-batches through the policy, the objective's
-// coefficients back, one step. It does not choose the rollouts and does not know the loop. When
-// memory runs out the whole update starts again with micro-batches of half the size, which gives
-// the same gradients. Shape letters: N targets of a micro-batch, R rollouts of the update.
+// coefficients back, one step. It does not choose the rollouts and does not know the loop. Which
+// micro-batches there are, also when memory runs out, is planned-batches.ts's. Shape letters: N
+// targets of a micro-batch, R rollouts of the update.
 
 import type { Policy } from "../../ffi/policy.ts";
 import type { Trainer } from "../../ffi/trainer.ts";
 import { UserError } from "../config/errors.ts";
 import type { Rollout } from "../types.ts";
-import { withHalvedBatches } from "./halving.ts";
+import { withPlannedBatches, type PlannedBatches } from "./planned-batches.ts";
 import {
   addSums,
   emptySums,
@@ -15,9 +15,10 @@ import {
   type ObjectiveOptions,
   type ObjectiveSums,
 } from "./objective.ts";
+import { budgetOf, type UpdateBudget } from "./plan/budget.ts";
 import { tokenWeights, type Reduction } from "./reduction.ts";
 import { countPolicyTokens } from "./rollout-figures.ts";
-import { buildBatches, gatherTargets, type TrainBatch } from "./trie.ts";
+import { gatherTargets, type TrainBatch } from "./trie.ts";
 
 /** A rollout and how much better it was than its group. */
 export interface WeighedRollout {
@@ -25,12 +26,10 @@ export interface WeighedRollout {
   readonly advantage: number;
 }
 
-export interface UpdateOptions {
+export interface UpdateOptions extends UpdateBudget {
   readonly temperature: number;
   readonly objective: ObjectiveOptions;
   readonly reduction: Reduction;
-  readonly recompute: "nothing" | "layers";
-  readonly maxBatchTokens: number;
   readonly learningRate: number;
   readonly maxGradNorm: number;
   /** Refuses to step when the rollouts were sampled by this very policy and it disagrees. */
@@ -43,7 +42,10 @@ export interface UpdateResult {
   readonly gradNorm: number;
   readonly rowTokens: number;
   readonly distinctTokens: number;
-  readonly maxBatchTokens: number; // smaller than asked for where memory ran out
+  readonly numBatches: number;
+  readonly timesOut: number; // that memory ran out and the update started again
+  readonly budget: UpdateBudget; // smaller than asked for where memory ran out
+  readonly plannedBytes: number; // of tensors, at the peak
 }
 
 /** |sampler - trainer logprob| over targets. */
@@ -79,16 +81,16 @@ export function update(
 }
 
 type Totals = Omit<UpdateResult, "gradNorm">;
+type BatchTotals = Pick<UpdateResult, "sums" | "gap" | "rowTokens" | "distinctTokens">;
 
 function accumulateGradients(
   policies: UpdatePolicies,
   weighed_R: readonly WeighedRollout[],
   options: UpdateOptions,
 ): Totals {
-  const { maxBatchTokens } = options;
-  const limits = { maxBatchTokens, minBatchTokens: longest(weighed_R) };
-  return withHalvedBatches(policies.trainer, limits, (most) =>
-    accumulateOnce(policies, weighed_R, { ...options, maxBatchTokens: most }),
+  const rollouts = weighed_R.map(({ rollout }) => rollout);
+  return withPlannedBatches(policies.trainer, rollouts, budgetOf(options), (planned) =>
+    accumulateOnce(policies, weighed_R, options, planned),
   );
 }
 
@@ -96,10 +98,10 @@ function accumulateOnce(
   policies: UpdatePolicies,
   weighed_R: readonly WeighedRollout[],
   options: UpdateOptions,
+  { batches, ...planned }: PlannedBatches,
 ): Totals {
   const rollouts = weighed_R.map(({ rollout }) => rollout);
   const inputs = {
-    rollouts,
     samplerLogprobs: rollouts.map(({ samplerLogprobs_L }) => samplerLogprobs_L),
     advantages_R: weighed_R.map(({ advantage }) => advantage),
     weights_R: tokenWeights(
@@ -108,9 +110,7 @@ function accumulateOnce(
       rollouts.map(({ groupId }) => groupId),
     ),
   };
-  const { maxBatchTokens } = options;
-  const batches = buildBatches(rollouts, { maxTokens: maxBatchTokens });
-  let totals: Totals = { ...nothing, maxBatchTokens };
+  let totals: Totals = { ...nothing, numBatches: batches.length, ...planned };
   for (const batch of batches) totals = added(totals, microBatch(policies, batch, inputs, options));
   return totals;
 }
@@ -126,12 +126,12 @@ function microBatch(
   { trainer, reference }: UpdatePolicies,
   batch: TrainBatch,
   { samplerLogprobs, advantages_R, weights_R }: UpdateInputs,
-  { temperature, recompute, objective }: UpdateOptions,
-): Omit<Totals, "maxBatchTokens"> {
+  { temperature, objective }: UpdateOptions,
+): BatchTotals {
   const referenceLogprobs_N = reference?.logprobs(batch, temperature).logprobs_N;
+  const { sources_N, rowTokens, distinctTokens, recomputed: recompute } = batch;
   const { logprobs_N, entropies_N } = trainer.logprobs(batch, { temperature, recompute });
   const samplerLogprobs_N = gatherTargets(batch, samplerLogprobs);
-  const { sources_N, rowTokens, distinctTokens } = batch;
   const result = evaluateObjective(
     {
       policyLogprobs_N: logprobs_N,
@@ -151,13 +151,13 @@ function microBatch(
 
 const nothing = { sums: emptySums, gap: noGap, rowTokens: 0, distinctTokens: 0 };
 
-function added(a: Totals, b: Omit<Totals, "maxBatchTokens">): Totals {
+function added(a: Totals, b: BatchTotals): Totals {
   return {
+    ...a,
     sums: addSums(a.sums, b.sums),
     gap: addGaps(a.gap, b.gap),
     rowTokens: a.rowTokens + b.rowTokens,
     distinctTokens: a.distinctTokens + b.distinctTokens,
-    maxBatchTokens: a.maxBatchTokens,
   };
 }
 
@@ -184,8 +184,4 @@ function requireSmallGap({ sum, max, count }: GapSums, gate: { mean: number; max
   const what = `sampler and trainer disagree about the logprobs of what was sampled: ${found}`;
   const hint = `train.logprob_gate allows ${allowed}; the policy was not changed by this step`;
   throw new UserError(what, { hint });
-}
-
-function longest(weighed_R: readonly WeighedRollout[]): number {
-  return Math.max(...weighed_R.map(({ rollout }) => rollout.tokens_L.length));
 }

@@ -54,6 +54,7 @@ export function stepMetrics(step: number, changes: Partial<StepMetrics> = {}): S
     decodeOccupancy: 99.5,
     trieRatio: 3.1,
     seconds: 1.5,
+    memory: { plannedBytes: 9.2e7, usedBytes: 9e7, numBatches: 1 },
     native,
     ...changes,
   };

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Device } from "../../ffi/device.ts";
+import type { Device } from "../../ffi/device.ts";
 import { OutOfMemoryError } from "../../ffi/errors.ts";
+import { counters, setMemoryLimit } from "../../ffi/native.ts";
 import type { Policy } from "../../ffi/policy.ts";
 import { Trainer } from "../../ffi/trainer.ts";
 import { Role, type Rollout } from "../../src/types.ts";
 import { update, type UpdateOptions, type WeighedRollout } from "../../src/train/update.ts";
-import { ADAMW, openTiny } from "../helpers/engine.ts";
+import { ADAMW, maxAbs, openCpu, openTiny, rowsBatch } from "../helpers/engine.ts";
 import { sampleOf } from "../helpers/samples.ts";
 
 const options: UpdateOptions = {
@@ -20,38 +21,60 @@ const options: UpdateOptions = {
 };
 
 let device: Device;
-beforeAll(() => (device = Device.open("cpu")));
+beforeAll(() => (device = openCpu()));
 afterAll(() => device[Symbol.dispose]());
 
-/** Four prompt tokens that all share, then `own` tokens of the policy. */
-function rolloutOf(own: readonly number[]): Rollout {
-  const tokens = [1, 2, 3, 4, ...own];
+/** Prompt tokens that all share, then `own` tokens of the policy. */
+function rolloutOf(own: readonly number[], prompt = 4): Rollout {
+  const tokens = [...Array.from({ length: prompt }, (_, i) => 1 + (i % 30)), ...own];
   const { rollout } = sampleOf({});
   return {
     ...rollout,
     tokens_L: Int32Array.from(tokens),
-    roles_L: Uint8Array.from(tokens, (_, at) => (at < 4 ? Role.prompt : Role.policy)),
-    samplerLogprobs_L: Float32Array.from(tokens, (_, at) => (at < 4 ? 0 : -3.5)),
-    promptTokens: 4,
+    roles_L: Uint8Array.from(tokens, (_, at) => (at < prompt ? Role.prompt : Role.policy)),
+    samplerLogprobs_L: Float32Array.from(tokens, (_, at) => (at < prompt ? 0 : -3.5)),
+    promptTokens: prompt,
   };
 }
+const ONE_ROW = rowsBatch([Array.from({ length: 44 }, (_, i) => i % 37)]);
 const weighed: WeighedRollout[] = [
   { rollout: rolloutOf([5, 6, 7]), advantage: 1 },
   { rollout: rolloutOf([5, 8]), advantage: -1 },
   { rollout: rolloutOf([9, 10, 11, 12]), advantage: 0.5 },
 ];
 
-/** An update of a fresh tiny policy: what it returned, and the embedding after it. */
-function updated(change: Partial<UpdateOptions>, wrap: (trainer: Trainer) => Trainer = (t) => t) {
-  using policy = openTiny(device, "f32");
+/**
+ * An update of a fresh tiny policy in double: what it returned, and the first moments after it,
+ * which are the gradients but for a factor.
+ */
+function updated(
+  change: Partial<UpdateOptions>,
+  rollouts: readonly WeighedRollout[] = weighed,
+  before: (policy: Policy) => void = () => {},
+) {
+  using policy = openTiny(device, "f64");
   using trainer = Trainer.open(policy, ADAMW);
-  const policies = { trainer: wrap(trainer), reference: undefined };
-  const result = update(policies, weighed, { ...options, ...change });
-  return { result, weights: policy.read("model.embed_tokens.weight") };
+  before(policy);
+  const policies = { trainer, reference: undefined };
+  using _limit = { [Symbol.dispose]: () => setMemoryLimit(0) };
+  const result = update(policies, rollouts, { ...options, ...change });
+  const moments = policy.tensors().map(({ name }) => trainer.readTensorF64("first_moment", name));
+  return { result, moments };
 }
+type Updated = ReturnType<typeof updated>;
 
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  return a.reduce((most, value, at) => Math.max(most, Math.abs(value - b[at]!)), 0);
+function expectSameStep(actual: Updated, expected: Updated): void {
+  const { result } = expected;
+  const scale = Math.max(...expected.moments.map(maxAbs));
+  actual.moments.forEach((moments, t) => {
+    const difference = moments.map((value, i) => value - expected.moments[t]![i]!);
+    expect(maxAbs(difference) / scale).toBeLessThan(1e-10);
+  });
+  expect(actual.result.gradNorm / result.gradNorm).toBeCloseTo(1, 10);
+  expect(actual.result.sums.loss).toBeCloseTo(result.sums.loss, 10);
+  expect(actual.result.sums.numTokens).toBe(result.sums.numTokens);
+  expect(actual.result.gap.count).toBe(result.gap.count);
+  expect(actual.result.rowTokens).toBe(result.rowTokens);
 }
 
 describe("micro-batches", () => {
@@ -60,39 +83,83 @@ describe("micro-batches", () => {
     const split = updated({ maxBatchTokens: 8 });
     expect(whole.result.distinctTokens).toBe(4 + 2 + 3); // ends are no rows, 5 is shared
     expect(split.result.distinctTokens).toBeGreaterThan(9);
-    expect(split.result.rowTokens).toBe(whole.result.rowTokens);
-    expect(split.result.sums.loss).toBeCloseTo(whole.result.sums.loss, 6);
-    expect(split.result.gradNorm / whole.result.gradNorm).toBeCloseTo(1, 5);
-    expect(largestDifference(split.weights, whole.weights)).toBeLessThan(1e-5);
+    expectSameStep(split, whole);
+  });
+});
+
+const PROMPT = 150;
+/** Enough tokens for activations to be most of the memory. */
+const long: WeighedRollout[] = Array.from({ length: 12 }, (_, r) => ({
+  rollout: rolloutOf(
+    Array.from({ length: 20 }, (_unused, i) => 5 + ((7 * i + 11 * r) % 30)),
+    PROMPT,
+  ),
+  advantage: r % 2 === 0 ? 1 : -0.5,
+}));
+const whole = (): Updated => updated({}, long);
+const WHOLE = 12 * 19 + PROMPT; // rows of its trie: nothing but the prompt is shared
+
+describe("under a budget of memory", () => {
+  /** An update with a share of what the whole trie needs; the engine enforces it. */
+  const within = (share: number, recompute: UpdateOptions["recompute"]): Updated => {
+    const { plannedBytes } = whole().result;
+    const change: { recompute: typeof recompute; memoryBytes?: number } = { recompute };
+    return updated(change, long, (policy) => {
+      policy.logprobs(ONE_ROW); // what stays from the first use on
+      const { cpuBytes } = counters();
+      change.memoryBytes = Math.floor(cpuBytes + (plannedBytes - cpuBytes) * share);
+      setMemoryLimit(change.memoryBytes);
+    });
+  };
+  const CASES = [
+    ["auto", 0.85, 1],
+    ["auto", 0.5, 2],
+    ["nothing", 0.85, 2],
+    ["nothing", 0.65, 3],
+    ["layers", 0.85, 1],
+    ["layers", 0.5, 2],
+  ] as const;
+  for (const [recompute, share, batches] of CASES) {
+    test(`${share} of what the whole needs, recompute ${recompute}: the same step`, () => {
+      const actual = within(share, recompute);
+      const { numBatches, plannedBytes, budget, timesOut } = actual.result;
+      expect(timesOut).toBe(0);
+      expect(numBatches).toBeGreaterThanOrEqual(batches);
+      expect(plannedBytes).toBeLessThanOrEqual(budget.memoryBytes!);
+      expectSameStep(actual, whole());
+    });
+  }
+  test("layers are computed again before the trie is cut", () => {
+    expect(within(0.85, "auto").result.distinctTokens).toBe(WHOLE);
+    expect(within(0.85, "nothing").result.distinctTokens).toBeGreaterThan(WHOLE);
+  });
+  test("a rollout that fits in no micro-batch is refused with the bytes it needs", () => {
+    expect(() => within(0.02, "nothing")).toThrow(
+      /a rollout of 169 tokens takes [\d.]+ KiB and [\d.]+ KiB are left for it/,
+    );
   });
 });
 
 describe("when memory runs out", () => {
-  /** The real trainer, whose forward finds no memory for more than `rows` rows. */
-  const limited = (rows: number) => (trainer: Trainer) =>
-    new Proxy(trainer, {
-      get(target, key) {
-        const value: unknown = Reflect.get(target, key, target);
-        if (key === "logprobs") {
-          return (...args: Parameters<Trainer["logprobs"]>) => {
-            const tooMany = args[0].tokens_T.length > rows;
-            if (tooMany) throw new OutOfMemoryError("icrl_trainer_logprobs", "planted");
-            return target.logprobs(...args);
-          };
-        }
-        return typeof value === "function" ? value.bind(target) : value;
-      },
+  /** The engine finds no more than a share of what the update was planned with. */
+  const limited = (share: number): Updated => {
+    const { plannedBytes } = whole().result;
+    return updated({ recompute: "auto" }, long, (policy) => {
+      policy.logprobs(ONE_ROW);
+      const { cpuBytes } = counters();
+      setMemoryLimit(Math.floor(cpuBytes + (plannedBytes - cpuBytes) * share));
     });
+  };
 
-  test("the update starts again with halved micro-batches and steps the same", () => {
-    const whole = updated({});
-    const limitedUpdate = updated({ maxBatchTokens: 32 }, limited(8));
-    expect(limitedUpdate.result.maxBatchTokens).toBe(8);
-    expect(limitedUpdate.result.gradNorm / whole.result.gradNorm).toBeCloseTo(1, 5);
-    expect(largestDifference(limitedUpdate.weights, whole.weights)).toBeLessThan(1e-5);
-  });
-  test("below the longest rollout it gives up with the engine's own error", () => {
-    expect(() => updated({}, limited(2))).toThrow(OutOfMemoryError);
+  for (const share of [0.95, 0.6, 0.4]) {
+    test(`at ${share} of what was planned the update starts again and steps the same`, () => {
+      const again = limited(share);
+      expect(again.result.timesOut).toBeGreaterThan(0);
+      expectSameStep(again, whole());
+    });
+  }
+  test("where not even one rollout fits it gives up with the engine's own error", () => {
+    expect(() => limited(0.01)).toThrow(OutOfMemoryError);
   });
 });
 
@@ -112,7 +179,7 @@ describe("the gate on |sampler - trainer logprob|", () => {
     expect(policy.read("model.embed_tokens.weight")).toEqual(before);
     expect(trainer.steps).toBe(0);
     const after = update(policies, weighed, options);
-    expect(after.gradNorm).toBeCloseTo(updated({}).result.gradNorm, 6);
+    expect(after.gradNorm).toBeCloseTo(updated({}).result.gradNorm, 4);
   });
 });
 

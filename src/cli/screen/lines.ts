@@ -1,6 +1,7 @@
 // Single lines of a run's screen: heading, stage, step, evaluation, progress bar. Pure: data in,
 // text out.
 
+import { bytesText } from "../../config/bytes.ts";
 import type { Evaluation, StepMetrics } from "../../run/metrics.ts";
 import type { EvalPlan, RunStart, StagePlan } from "../../run/observer.ts";
 import { lastFewestShots, secondsLeft, stepsOfCall } from "./state.ts";
@@ -41,7 +42,8 @@ export function stepLine(metrics: StepMetrics): string {
     `zero-variance ${zeroVarianceGroups}/${numGroups}`,
     `|dlogp| ${logprobDifference.max.toExponential(1)}`,
   );
-  parts.push(`trie ${metrics.trieRatio.toFixed(1)}x`, `${metrics.seconds.toFixed(2)} s`);
+  parts.push(`trie ${metrics.trieRatio.toFixed(1)}x`, memoryText(metrics));
+  parts.push(`${metrics.seconds.toFixed(2)} s`);
   return parts.join("  ");
 }
 
@@ -54,6 +56,9 @@ function figures(metrics: StepMetrics): string[] {
     callsText(metrics, 1),
   ];
 }
+
+const memoryText = ({ memory: { usedBytes, plannedBytes } }: StepMetrics): string =>
+  `memory ${bytesText(usedBytes)} of ${bytesText(plannedBytes)} planned`;
 
 const speeds = ({ decode, update }: StepMetrics): string =>
   `decode ${count(decode.tokensPerSecond)}, update ${count(update.tokensPerSecond)} tok/s`;

@@ -1,0 +1,292 @@
+// How many bytes the engine's tensors take: what lives for the whole run, and the peak of a
+// micro-batch, of a reference's logprobs and of a rollout step. Formulas over the buffers of
+// ffi/engine and kernels/, checked against the engine's own count by a property test. Pure; not
+// here: which micro-batches there are (split.ts), and memory outside the engine's tensors.
+// Shape letters: T rows, N targets, d hidden, H heads, K kv heads, D head_dim, F ffn, V vocabulary.
+
+import type { Dtype, PolicyConfig } from "../../../ffi/policy.ts";
+
+/** What the sizes depend on besides a batch. */
+export interface EngineShape {
+  readonly config: PolicyConfig;
+  readonly dtype: Dtype;
+  readonly device: "cpu" | "cuda";
+  readonly threads: number;
+  /** Columns that a packed weight is padded to: panelColumns(isa, dtype). */
+  readonly panel: number;
+}
+
+export interface BatchSize {
+  readonly tokens: number; // T
+  readonly targets: number; // N
+  /** Of the first so many layers only the inputs are kept. */
+  readonly recomputed: number;
+}
+
+const ELEMENT_BYTES: Readonly<Record<Dtype, number>> = { f32: 4, f64: 8, bf16: 2, f16: 2 };
+const VECTORS: Readonly<Record<string, readonly [bytes: number, vectors: number]>> = {
+  avx512: [64, 4],
+  avx2: [32, 2],
+  base: [16, 2],
+};
+
+/** kernels/simd.h */
+export function panelColumns(isa: string, dtype: Dtype): number {
+  const [bytes, vectors] = VECTORS[isa] ?? VECTORS["avx2"]!;
+  return (bytes / ELEMENT_BYTES[dtype]) * vectors;
+}
+
+const PACKED_ELEMENTS = 2 ** 20; // a weight of at most so many stays packed
+const FEW_ROWS = 192; // above, a larger weight is packed for one product
+const VERY_FEW_ROWS = 4; // below, nothing is packed or transposed
+const KEY_BLOCK = 64;
+const QUERY_BLOCK_ROWS = 64;
+const WEIGHT_GRAD_BLOCK = 256;
+const WEIGHT_GRAD_SHARE = 512;
+const HEAD_BYTES = 2 ** 25; // of logits that exist at once in training
+
+/** Widths in elements and bytes of one, derived once. */
+interface Widths {
+  readonly e: number; // bytes of an element
+  readonly w: number; // bytes of a statistic, a gradient, a moment
+  readonly q: number; // H D
+  readonly kv: number; // K D
+  readonly qkv: number;
+}
+
+function widths({ config: { heads, kvHeads, headDim }, dtype }: EngineShape): Widths {
+  const e = ELEMENT_BYTES[dtype];
+  const [q, kv] = [heads * headDim, kvHeads * headDim];
+  return { e, w: Math.max(4, e), q, kv, qkv: q + 2 * kv };
+}
+
+export function numParameters(config: PolicyConfig): number {
+  const { hidden, layers, headDim, vocab, qkvBias, qkNorm, tied } = config;
+  const matrices = layerMatrices(config).reduce((sum, [rows, columns]) => sum + rows * columns, 0);
+  const [qkvRows] = layerMatrices(config)[0]!;
+  const vectors = 2 * hidden + (qkvBias ? qkvRows : 0) + (qkNorm ? 2 * headDim : 0);
+  return layers * (matrices + vectors) + hidden + (tied ? 1 : 2) * vocab * hidden;
+}
+
+/** [rows, columns] of q k v, o, gate up, down. */
+function layerMatrices({
+  hidden,
+  heads,
+  kvHeads,
+  headDim,
+  ffn,
+}: PolicyConfig): readonly (readonly [number, number])[] {
+  const q = heads * headDim;
+  return [
+    [q + 2 * kvHeads * headDim, hidden],
+    [hidden, q],
+    [2 * ffn, hidden],
+    [hidden, ffn],
+  ];
+}
+
+export interface ResidentBytes {
+  readonly weights: number;
+  /** Copies of small weights in the order in which the CPU's products read them. */
+  readonly packed: number;
+  readonly gradients: number;
+  readonly optimizer: number; // both moments, and master weights where the policy's are narrower
+  readonly reference: number; // weights and their packed copies
+  readonly cache: number;
+  readonly rotary: number;
+}
+
+export interface ResidentOptions {
+  readonly cacheTokens: number;
+  readonly hasReference: boolean;
+  readonly maxPosition: number;
+}
+
+export function residentBytes(
+  shape: EngineShape,
+  { cacheTokens, hasReference, maxPosition }: ResidentOptions,
+): ResidentBytes {
+  const { config } = shape;
+  const { e, w, kv } = widths(shape);
+  const parameters = numParameters(config);
+  const packed = packedBytes(shape);
+  const positions = Math.max(256, 2 ** Math.ceil(Math.log2(maxPosition + 1)));
+  const rotary = positions * config.headDim * w;
+  return {
+    weights: parameters * e,
+    packed,
+    gradients: parameters * w,
+    optimizer: parameters * w * (w > e ? 3 : 2),
+    reference: hasReference ? parameters * e + packed : 0,
+    cache: 2 * cacheTokens * kv * config.layers * e,
+    rotary: hasReference ? 2 * rotary : rotary,
+  };
+}
+
+export const sumBytes = (bytes: ResidentBytes): number =>
+  Object.values(bytes).reduce((sum: number, each: number) => sum + each, 0);
+
+function packedBytes(shape: EngineShape): number {
+  const { config, panel } = shape;
+  const head = [config.vocab, config.hidden] as const;
+  const all = [...Array.from({ length: config.layers }, () => layerMatrices(config)).flat(), head];
+  const kept = all.filter(([rows, columns]) => staysPacked(shape, rows, columns));
+  const elements = kept.reduce((sum, [rows, columns]) => sum + padded(rows, panel) * columns, 0);
+  return elements * widths(shape).e;
+}
+
+const padded = (value: number, to: number): number => Math.ceil(value / to) * to;
+
+const staysPacked = ({ device }: EngineShape, rows: number, columns: number): boolean =>
+  device === "cpu" && rows * columns <= PACKED_ELEMENTS;
+
+/** What a product of M rows with a weight [rows, columns] needs besides input and output. */
+function productBytes(shape: EngineShape, M: number, rows: number, columns: number): number {
+  const { e } = widths(shape);
+  if (shape.device !== "cpu" || M < VERY_FEW_ROWS || staysPacked(shape, rows, columns)) return 0;
+  if (M > FEW_ROWS) return padded(rows, shape.panel) * columns * e;
+  return (rows + columns) * padded(M, 16) * e;
+}
+
+/** Scratch of the threads that share a weight's gradient. */
+function weightGradBytes(shape: EngineShape, rows: number): number {
+  if (shape.device !== "cpu") return 0;
+  const share = Math.max(24, Math.ceil(rows / shape.threads));
+  const threads = Math.ceil(rows / share);
+  return threads * Math.min(WEIGHT_GRAD_SHARE, share) * WEIGHT_GRAD_BLOCK * widths(shape).e;
+}
+
+/** One row of everything that a layer keeps. */
+function tapeBytes(shape: EngineShape): number {
+  const { hidden, heads, kvHeads, ffn, qkNorm } = shape.config;
+  const { e, w, q, kv, qkv } = widths(shape);
+  const statistics = 2 + heads + (qkNorm ? heads + kvHeads : 0);
+  return e * (2 * hidden + qkv + (q + kv) + q + 2 * ffn) + w * statistics;
+}
+
+/** Keys and values in the order that attention reads, and what its threads need. */
+function attentionBytes(shape: EngineShape, T: number, backward: boolean): number {
+  const { kvHeads, heads, headDim } = shape.config;
+  const { e, kv } = widths(shape);
+  const group = heads / kvHeads;
+  const blockTokens = Math.max(1, Math.floor(QUERY_BLOCK_ROWS / group));
+  const scratch = group * blockTokens * (4 * padded(headDim, 16) + 2 * KEY_BLOCK + 4);
+  const transposed = kv * (T + KEY_BLOCK);
+  const partial = backward ? touchedHeads(shape, T, blockTokens) * 2 * T * headDim : 0;
+  return e * ((backward ? 2 : 1) * transposed + shape.threads * scratch + partial);
+}
+
+/** Pairs of a thread and a kv head it sums gradients for: a head cut by a share counts twice. */
+function touchedHeads(shape: EngineShape, T: number, blockTokens: number): number {
+  const { threads, config } = shape;
+  if (T <= blockTokens) return config.kvHeads;
+  let cuts = 0;
+  for (let share = 1; share < threads; share++) {
+    if ((share * config.kvHeads) % threads !== 0) cuts++;
+  }
+  return config.kvHeads + cuts;
+}
+
+/** The most that a layer's forward holds besides what earlier layers keep; its tape included. */
+function layerForwardBytes(shape: EngineShape, T: number): number {
+  const { hidden, ffn } = shape.config;
+  const { e, w } = widths(shape);
+  const [, , gateUp, down] = layerMatrices(shape.config);
+  const tape = T * tapeBytes(shape);
+  const rest = T * (e * (hidden + 2 * ffn) + w); // made after attention
+  const normed = T * (e * hidden);
+  return Math.max(
+    tape - rest + attentionBytes(shape, T, false),
+    tape + normed + productBytes(shape, T, gateUp![0], gateUp![1]),
+    tape + T * e * (ffn + hidden) + productBytes(shape, T, down![0], down![1]),
+  );
+}
+
+/** The most that a layer's backward holds besides tapes and the gradient that it is given. */
+function layerBackwardBytes(shape: EngineShape, T: number): number {
+  const { hidden, ffn } = shape.config;
+  const { e, w, q, qkv } = widths(shape);
+  const normed = T * (e * hidden + w);
+  const mlp = T * e * ffn + normed + weightGradBytes(shape, 2 * ffn);
+  const attention = T * e * (q + qkv);
+  const projected = normed + weightGradBytes(shape, qkv);
+  return Math.max(mlp, attention + Math.max(attentionBytes(shape, T, true), projected));
+}
+
+export function headRows(shape: EngineShape): number {
+  const rows = Math.floor(HEAD_BYTES / (shape.config.vocab * widths(shape).e));
+  return Math.min(4096, Math.max(16, rows));
+}
+
+/** Logits of `rows` targets, and what their product or their gradients need besides. */
+function headBytes(shape: EngineShape, rows: number, backward: boolean): number {
+  const { hidden, vocab } = shape.config;
+  const { e, w } = widths(shape);
+  const chosen = rows * (e * (2 * hidden + vocab) + w);
+  const forward = productBytes(shape, rows, vocab, hidden);
+  const gradients = Math.max(weightGradBytes(shape, vocab), 2 * rows * e * hidden);
+  return chosen + (backward ? Math.max(forward, gradients) : forward);
+}
+
+/** Peak of logprobs and backward of a micro-batch, beyond what is resident. */
+export function batchBytes(shape: EngineShape, { tokens, targets, recomputed }: BatchSize): number {
+  return Math.max(
+    layersPeak(shape, tokens, targets, recomputed),
+    tokens * headRowBytes(shape, recomputed) + headPeak(shape, targets),
+  );
+}
+
+/** Tokens, positions, target rows and ids. */
+const arraysBytes = (T: number, N: number): number => 8 * (T + N);
+
+/** The most that the layers' forward and backward hold. */
+export function layersPeak(shape: EngineShape, T: number, N: number, recomputed: number): number {
+  const stream = T * widths(shape).e * shape.config.hidden;
+  const tape = T * tapeBytes(shape);
+  const kept = (below: number): number =>
+    Math.min(below, recomputed) * stream + Math.max(0, below - recomputed) * tape;
+  const forward = layerForwardBytes(shape, T);
+  const backward = stream + layerBackwardBytes(shape, T);
+  const before = kept(shape.config.layers - 1);
+  const again = kept(Math.max(0, recomputed - 1));
+  return (
+    arraysBytes(T, N) +
+    Math.max(
+      before + forward,
+      before + tape + backward, // of the last layer
+      recomputed > 0 ? again + stream + forward : 0,
+      recomputed > 0 ? again + tape + backward : 0,
+    )
+  );
+}
+
+/** Of each row while the head works: what is kept, the last layer's output and its gradient. */
+export function headRowBytes(shape: EngineShape, recomputed: number): number {
+  const { layers, hidden } = shape.config;
+  const stream = widths(shape).e * hidden;
+  return 8 + recomputed * stream + (layers - recomputed) * tapeBytes(shape) + 2 * stream;
+}
+
+/** Of the head's targets at its peak. */
+export const headPeak = (shape: EngineShape, targets: number): number =>
+  8 * targets + headBytes(shape, Math.min(targets, headRows(shape)), true);
+
+/** Peak of the logprobs of a batch that keep nothing: the reference's. */
+export function logprobsBytes(shape: EngineShape, T: number, N: number): number {
+  const { e } = widths(shape);
+  const stream = T * e * shape.config.hidden;
+  const head = stream + headBytes(shape, Math.min(N, headRows(shape)), false);
+  return arraysBytes(T, N) + Math.max(layerForwardBytes(shape, T), head);
+}
+
+/** Peak of one step of the rollout engine: T new tokens, `rows` of them sampled after. */
+export function rolloutBytes(shape: EngineShape, T: number, rows: number): number {
+  const { hidden, heads, ffn, vocab, qkNorm } = shape.config;
+  const { e, w, q, qkv } = widths(shape);
+  const [, , gateUp] = layerMatrices(shape.config);
+  const layer =
+    T * (e * (2 * hidden + q + ffn + qkv + 2 * ffn) + w * (1 + (qkNorm ? heads : 0))) +
+    productBytes(shape, T, gateUp![0], gateUp![1]);
+  const logits = rows * e * (2 * hidden + vocab) + productBytes(shape, rows, vocab, hidden);
+  return 12 * T + Math.max(layer, T * e * hidden + logits);
+}

@@ -1,0 +1,129 @@
+// The planned bytes against what the engine's own allocator counted: random shapes and tries, and
+// the shapes of nano and of Qwen2.5-0.5B (narrow, so that the test is short; every proportion that
+// decides which buffer is the largest is kept).
+
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { KvCache } from "../../../ffi/cache.ts";
+import { counters, resetPeak } from "../../../ffi/native.ts";
+import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "../../../ffi/policy.ts";
+import { Trainer } from "../../../ffi/trainer.ts";
+import {
+  batchBytes,
+  logprobsBytes,
+  residentBytes,
+  sumBytes,
+} from "../../../src/train/plan/memory.ts";
+import { engineShape } from "../../../src/train/plan/planner.ts";
+import { shapeOf } from "../../../bench/shapes.ts";
+import { ADAMW, openCpu, rowsBatch, tinyConfig, uniform } from "../../helpers/engine.ts";
+import { flatten, forests } from "../../helpers/tries.ts";
+
+/** What was planned over what was counted, of each thing that is planned. */
+function ratios(config: PolicyConfig, dtype: Dtype, batch: TrieBatch, recomputed: number) {
+  using device = openCpu();
+  const before = counters().cpuBytes;
+  using policy = Policy.open(device, config, dtype);
+  policy.randomize(1, 0.02);
+  using trainer = Trainer.open(policy, ADAMW);
+  using _cache = KvCache.open(policy, { numPages: 4, pageTokens: 16 });
+  const [tokens, targets] = [batch.tokens_T.length, batch.targetRows_N.length];
+  const shape = engineShape(policy);
+  const train = (): void => {
+    trainer.logprobs(batch, { temperature: 1, recompute: recomputed });
+    trainer.backward(new Float64Array(targets).fill(0.1));
+  };
+  policy.logprobs(batch); // from now on nothing more stays
+  const resident = counters().cpuBytes - before;
+  const maxPosition = batch.positions_T.reduce((most, position) => Math.max(most, position), 0);
+  const options = { cacheTokens: 64, hasReference: false, maxPosition };
+  return {
+    resident: sumBytes(residentBytes(shape, options)) / resident,
+    batch: batchBytes(shape, { tokens, targets, recomputed }) / peakOf(train),
+    reference: logprobsBytes(shape, tokens, targets) / peakOf(() => policy.logprobs(batch)),
+  };
+}
+
+function peakOf(work: () => void): number {
+  resetPeak();
+  work();
+  const { cpuBytes, cpuPeakBytes } = counters();
+  return cpuPeakBytes - cpuBytes;
+}
+
+function expectWithin(actual: ReturnType<typeof ratios>, share: number): void {
+  for (const [what, ratio] of Object.entries(actual)) {
+    expect(Math.abs(ratio - 1), `${what}: ${ratio.toFixed(4)}`).toBeLessThan(share);
+  }
+}
+
+const configs = fc
+  .record({
+    hidden: fc.integer({ min: 4, max: 70 }),
+    layers: fc.integer({ min: 1, max: 4 }),
+    kvHeads: fc.integer({ min: 1, max: 3 }),
+    group: fc.integer({ min: 1, max: 4 }),
+    headDim: fc.integer({ min: 1, max: 12 }).map((half) => 2 * half),
+    ffn: fc.integer({ min: 4, max: 150 }),
+    vocab: fc.integer({ min: 40, max: 900 }),
+    qkvBias: fc.boolean(),
+    qkNorm: fc.boolean(),
+    tied: fc.boolean(),
+  })
+  .map(({ group, ...rest }) => tinyConfig({ ...rest, heads: group * rest.kvHeads }));
+
+test("random policies, tries and recomputed layers are planned within a tenth", () => {
+  const dtypes = fc.constantFrom("f32", "f64");
+  const tries = forests(40, 20, 4)
+    .map((forest) => flatten(forest).batch)
+    .filter(({ targetRows_N }) => targetRows_N.length > 0);
+  fc.assert(
+    fc.property(configs, tries, dtypes, fc.nat(4), (config, batch, dtype, layers) =>
+      expectWithin(ratios(config, dtype, batch, Math.min(layers, config.layers)), 0.1),
+    ),
+    { seed: 5, numRuns: 25 },
+  );
+});
+
+/** `shared` tokens of all, then `own` of each of the samples of each prompt. */
+function star(samples: number, shared: number, own: number, vocab: number): TrieBatch {
+  const random = uniform(samples);
+  const tokens = (length: number) => Array.from({ length }, () => Math.floor(random() * vocab));
+  const children = Array.from({ length: samples }, () => ({ tokens: tokens(own), children: [] }));
+  return flatten([{ tokens: tokens(shared), children }]).batch;
+}
+
+const nano = shapeOf("nano");
+const half: PolicyConfig = {
+  ...shapeOf("qwen2.5-0.5b"),
+  ...{ layers: 1, hidden: 224, heads: 7, kvHeads: 1, ffn: 1216, vocab: 20000 },
+};
+const CASES: readonly [string, PolicyConfig, TrieBatch][] = [
+  ["nano, nothing shared", nano, rowsBatch([[...Array(120).keys()], [...Array(90).keys()]])],
+  ["nano, long sharing", nano, star(4, 300, 12, nano.vocab)],
+  ["nano, long observations", nano, star(3, 40, 150, nano.vocab)],
+  ["nano, three rows", nano, rowsBatch([[1, 2, 3]])],
+  ["Qwen2.5-0.5B's proportions, few rows", half, star(3, 40, 20, half.vocab)],
+  ["Qwen2.5-0.5B's proportions, more rows", half, star(3, 140, 40, half.vocab)],
+];
+for (const [name, config, batch] of CASES) {
+  for (const recomputed of new Set([0, 1, config.layers])) {
+    test(`${name}, ${recomputed} layers recomputed: planned within a hundredth`, () => {
+      expectWithin(ratios(config, "f32", batch, recomputed), 0.01);
+    });
+  }
+}
+
+test("optimizer state and master weights count by their own precision", () => {
+  using device = openCpu();
+  const config = tinyConfig();
+  using policy = Policy.open(device, config, "f32");
+  const options = { cacheTokens: 0, hasReference: true, maxPosition: 10 };
+  const wide = residentBytes(engineShape(policy), options);
+  const half_ = residentBytes({ ...engineShape(policy), dtype: "bf16", device: "cuda" }, options);
+  expect(half_.weights).toBe(wide.weights / 2);
+  expect(half_.gradients).toBe(wide.gradients);
+  expect(half_.optimizer).toBe(wide.optimizer * 1.5); // two moments and the fp32 weights
+  expect(half_.packed).toBe(0);
+  expect(half_.reference).toBe(half_.weights);
+});
