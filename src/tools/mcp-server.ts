@@ -76,9 +76,11 @@ export class McpServer implements AsyncDisposable {
     await Promise.allSettled([...this.clients].map((client) => client.close()));
   }
 
-  private client(): Promise<Client> {
-    this.connection ??= this.connect();
-    return this.connection;
+  private async client(): Promise<Client> {
+    const known = this.connection;
+    if (known !== undefined && isAlive(await known)) return known;
+    if (this.connection === known) this.connection = this.connect();
+    return this.connection!;
   }
 
   private async connect(): Promise<Client> {
@@ -150,6 +152,12 @@ export class McpServer implements AsyncDisposable {
     if (words === "" || !(error instanceof Error)) return error;
     return new Error(`${error.message}: ${words}`, { cause: error });
   }
+}
+
+/** A process that is being closed takes no calls, long before it has ended. */
+function isAlive({ transport }: Client): boolean {
+  if (transport instanceof StdioClientTransport) return transport.pid !== null;
+  return transport !== undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +6,8 @@ import { UserError } from "../../src/config/errors.ts";
 import { type ParameterSchemas, specOf } from "../../src/tools/arguments.ts";
 import { type CommandOptions, CommandTool, resolveProgram } from "../../src/tools/command.ts";
 import { callTool, type CallPolicy } from "../../src/tools/tool.ts";
+
+setDefaultTimeout(60_000);
 
 let folder: string;
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), "icrl-command-"))));

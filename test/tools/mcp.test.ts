@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { McpTool } from "../../src/tools/mcp.ts";
 import { type McpEndpoint, McpServer } from "../../src/tools/mcp-server.ts";
 import { callTool, type CallPolicy } from "../../src/tools/tool.ts";
 import { serveMcp } from "../helpers/mcp-http.ts";
 
-/** Processes are started on a busy machine. */
-const SLOW = 60_000;
+setDefaultTimeout(60_000); // processes are started on a busy machine
+
 const POLICY: CallPolicy = { deadlineMs: 20_000, retries: 0, backoffMs: 1 };
 const STDIO: McpEndpoint = {
   kind: "stdio",
@@ -58,7 +58,7 @@ describe.each(transports)("over %s", (_name, open) => {
   beforeAll(async () => {
     opened = open();
     peer = await Peer.connect(opened.endpoint);
-  }, SLOW);
+  });
   afterAll(async () => {
     await peer[Symbol.asyncDispose]();
     opened[Symbol.dispose]();
@@ -106,7 +106,7 @@ describe.each(transports)("over %s", (_name, open) => {
     const { result } = await peer.call("echo", "much", { deadlineMs: 2000 });
     expect(result.ok).toBe(false);
     expect((await peer.call("echo", "still there", { retries: 1 })).result.ok).toBe(true);
-  }, SLOW);
+  });
 
   test("a server that never answers is left at the deadline", async () => {
     const { result } = await peer.call("echo", "silence", { deadlineMs: 50 });
@@ -122,7 +122,7 @@ describe("a server's process", () => {
     expect(result).toMatchObject({ ok: false, reason: "error" });
     expect(attempts).toBe(2);
     expect((await peer.call("echo", "alive", { retries: 1 })).result.ok).toBe(true);
-  }, SLOW);
+  });
 
   test("that is silent three times is started anew", async () => {
     await using peer = await Peer.connect(STDIO);
@@ -130,19 +130,19 @@ describe("a server's process", () => {
     const before = await pid();
     for (let i = 0; i < 3; i++) await peer.call("echo", "silence", { deadlineMs: 50 });
     expect(await pid()).not.toBe(before);
-  }, SLOW);
+  });
 
   test("that writes what is no message is understood all the same", async () => {
     await using peer = await Peer.connect(STDIO);
     expect((await peer.call("echo", "garbage")).result.text).toBe("garbage\n[image]");
-  }, SLOW);
+  });
 
   test("ends with its connection", async () => {
     const peer = await Peer.connect(STDIO);
     const pid = Number.parseInt((await peer.call("echo", "pid")).result.text, 10);
     await peer[Symbol.asyncDispose]();
     expect(() => process.kill(pid, 0)).toThrow();
-  }, SLOW);
+  });
 
   test("that can't start says its last words", async () => {
     const command = [process.execPath, "-e", "console.error('no licence'); process.exit(1)"];
@@ -152,7 +152,7 @@ describe("a server's process", () => {
       (reason: Error) => reason,
     );
     expect(error!.message).toContain("no licence");
-  }, SLOW);
+  });
 });
 
 describe("a server over HTTP", () => {
