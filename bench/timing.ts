@@ -1,6 +1,8 @@
 // Fair timing on a machine that drifts: contestants take turns, and what is compared are medians
 // of turns that lie next to each other. Not here: what is timed.
 
+import { readFileSync } from "node:fs";
+
 /** Runs every contestant once a round, in changing order; entry [c][r] is contestant c's round r. */
 export async function takeTurns<T>(
   contestants: readonly (() => T | Promise<T>)[],
@@ -44,5 +46,11 @@ export function fitExponent(xs: readonly number[], ys: readonly number[]): numbe
   return covariance / mean(a.map((value) => (value - meanA) ** 2));
 }
 
-/** Of this process since it began: every part of a bench runs in a process of its own. */
-export const peakResidentBytes = (): number => process.resourceUsage().maxRSS * 1024;
+/**
+ * Of this process since it began: every part of a bench runs in a process of its own. Not from
+ * getrusage, whose maximum begins with what the parent had when it started this one.
+ */
+export function peakResidentBytes(): number {
+  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return Number(kib) * 1024;
+}
