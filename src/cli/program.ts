@@ -12,6 +12,7 @@ import { register as registerEval } from "./eval.ts";
 import { register as registerExport } from "./export.ts";
 import { register as registerIndex } from "./index.ts";
 import { register as registerInit } from "./init.ts";
+import { register as registerPlan } from "./plan.ts";
 import { register as registerPretrain } from "./pretrain.ts";
 import { register as registerPull } from "./pull.ts";
 import { register as registerRecipes } from "./recipes.ts";
@@ -28,6 +29,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   registerEval,
   registerSft,
   registerContract,
+  registerPlan,
   registerRecipes,
   registerInit,
   registerData,

@@ -14,6 +14,7 @@ import type { RunStart } from "../run/observer.ts";
 import { latestCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { Learner } from "./learner.ts";
 import { modelFolder } from "./models.ts";
+import { limitMemory, memoryFact } from "./plan/run-memory.ts";
 import { Session } from "./session.ts";
 import { openWorld, type World } from "./world.ts";
 
@@ -52,6 +53,7 @@ export async function openRun(request: RunRequest, defaultRecipe: string): Promi
   if (prepared.directory !== undefined) stack.use(prepared.directory);
   const model = modelFolder(recipe.policy);
   const weights = checkpoint === undefined ? model : diskFolder(checkpoint.path);
+  stack.use(limitMemory(recipe, model));
   const session = stack.use(Session.open(recipe, weights, world));
   const anchor = anchorFolder(recipe, path, checkpoint, model);
   const learner = stack.use(Learner.open(recipe, session.device, session.policy, anchor));
@@ -182,6 +184,7 @@ export function describeRun({ recipe, range, directory, session }: OpenedRun): R
       `${session.world.train.length} training questions, ` +
         `${Math.min(recipe.eval.limit, session.world.validation.length)} held-out ones`,
       ...session.world.notes,
+      memoryFact(session),
     ],
     past: directory.store.past(),
   };

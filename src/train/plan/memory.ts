@@ -1,7 +1,8 @@
 // How many bytes the engine's tensors take: what lives for the whole run, and the peak of a
 // micro-batch, of a reference's logprobs and of a rollout step. Formulas over the buffers of
-// ffi/engine and kernels/, checked against the engine's own count by a property test. Pure; not
-// here: which micro-batches there are (split.ts), and memory outside the engine's tensors.
+// ffi/engine and kernels/, checked against the engine's own count by a property test on the CPU. On
+// CUDA they are an estimate: what its kernels need besides was never measured. Pure. Not here:
+// which micro-batches there are (split.ts), and memory outside the engine's tensors.
 // Shape letters: T rows, N targets, d hidden, H heads, K kv heads, D head_dim, F ffn, V vocabulary.
 
 import type { Dtype, PolicyConfig } from "../../../ffi/policy.ts";

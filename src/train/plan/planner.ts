@@ -2,7 +2,8 @@
 // layers again in its backward, a smaller one repeats what it shares with others. The planner knows
 // both, so the split (split.ts) weighs one against the other. Pure; bytes are memory.ts's.
 
-import type { Policy } from "../../../ffi/policy.ts";
+import type { Device } from "../../../ffi/device.ts";
+import type { Dtype, Policy, PolicyConfig } from "../../../ffi/policy.ts";
 import { UserError } from "../../config/errors.ts";
 import {
   BATCH_COST_TOKENS,
@@ -96,7 +97,10 @@ function refusal(
   return new UserError(what, { hint: `${other}icrl plan says where the memory goes` });
 }
 
-export function engineShape({ config, dtype, device }: Policy): EngineShape {
+export const engineShape = ({ config, dtype, device }: Policy): EngineShape =>
+  shapeOn(device, config, dtype);
+
+export function shapeOn(device: Device, config: PolicyConfig, dtype: Dtype): EngineShape {
   const { kind, threads, isa } = device.describe();
   return { config, dtype, device: kind, threads, panel: panelColumns(isa, dtype) };
 }

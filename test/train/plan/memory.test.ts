@@ -94,10 +94,8 @@ function star(samples: number, shared: number, own: number, vocab: number): Trie
 }
 
 const nano = shapeOf("nano");
-const half: PolicyConfig = {
-  ...shapeOf("qwen2.5-0.5b"),
-  ...{ layers: 1, hidden: 224, heads: 7, kvHeads: 1, ffn: 1216, vocab: 20000 },
-};
+const narrow = { layers: 1, hidden: 224, heads: 7, kvHeads: 1, ffn: 1216, vocab: 20000 };
+const half: PolicyConfig = { ...shapeOf("qwen2.5-0.5b"), ...narrow };
 const CASES: readonly [string, PolicyConfig, TrieBatch][] = [
   ["nano, nothing shared", nano, rowsBatch([[...Array(120).keys()], [...Array(90).keys()]])],
   ["nano, long sharing", nano, star(4, 300, 12, nano.vocab)],
