@@ -1,7 +1,7 @@
 // What a step's rollouts look like before there are any: prompts as they are, responses of an
-// assumed length. As branches of a trie, they are split and costed like real ones. Samples are
-// taken to part at their first token, so a real step shares at least as much. Pure. Shape letters: P
-// prompts, B branches.
+// assumed length. As branches of a trie, they are split and costed like real ones. Samples part at
+// their first token here, so a real step shares at least as much. Pure. Shape letters: P prompts,
+// B branches.
 
 import type { Branches } from "../branches.ts";
 
