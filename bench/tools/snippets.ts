@@ -14,8 +14,16 @@ const WORKERS = availableParallelism();
 
 const SNIPPETS = {
   arithmetic: { code: "print(37 * 47)", answer: "1739\n", needs: undefined },
-  numpy: { code: "import numpy as np\nprint(int(np.arange(10).sum()))", answer: "45\n", needs: "numpy" },
-  sympy: { code: "from sympy import *\nx = symbols('x')\nprint(diff(x**3))", answer: "3*x**2\n", needs: "sympy" },
+  numpy: {
+    code: "import numpy as np\nprint(int(np.arange(10).sum()))",
+    answer: "45\n",
+    needs: "numpy",
+  },
+  sympy: {
+    code: "from sympy import *\nx = symbols('x')\nprint(diff(x**3))",
+    answer: "3*x**2\n",
+    needs: "sympy",
+  },
 } as const;
 
 interface Row {
@@ -57,7 +65,8 @@ async function measure(sandbox: PythonSandbox, snippet: keyof typeof SNIPPETS): 
   await callAll(sandbox, SNIPPETS[snippet], 2 * WORKERS); // starts the workers, imports
   for (const concurrency of CONCURRENCIES) {
     const rounds = [];
-    for (let i = 0; i < ROUNDS; i++) rounds.push(await callAll(sandbox, SNIPPETS[snippet], concurrency));
+    for (let i = 0; i < ROUNDS; i++)
+      rounds.push(await callAll(sandbox, SNIPPETS[snippet], concurrency));
     rows.push({
       snippet,
       concurrency,

@@ -16,7 +16,11 @@ export async function checkSandbox(): Promise<Check> {
     const { version, bwrapVersion, packages } = sandbox.host;
     const has = ["numpy", "sympy"].map((name) => `${name} ${packages[name] ?? "not found"}`);
     const parts = [`Python ${version}`, `bubblewrap ${bwrapVersion}`, ...has];
-    return { name: NAME, verdict: "ok", detail: `${parts.join(", ")}, ready in ${Math.round(readyMs)} ms` };
+    return {
+      name: NAME,
+      verdict: "ok",
+      detail: `${parts.join(", ")}, ready in ${Math.round(readyMs)} ms`,
+    };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const hint = error instanceof UserError ? error.hint : undefined;

@@ -72,10 +72,15 @@ function refuseUnknownParameters(
 /** A tool that says nothing of its parameters has one. */
 const namesOf = (given: object = { input: {} }): readonly string[] => Object.keys(given);
 
+interface Times {
+  readonly deadline_ms: number;
+  readonly time_ms: number;
+}
+
 /** A snippet that is stopped is something to read; a call whose deadline is over is a failure. */
-function hasTimeLeft({ value, issues }: z.core.ParsePayload<{ deadline_ms: number; time_ms: number }>): void {
+function hasTimeLeft({ value, issues }: z.core.ParsePayload<Times>): void {
   if (value.deadline_ms > value.time_ms) return;
-  const message = `deadline_ms is not above time_ms (${value.time_ms}), so no snippet could use up its time`;
+  const message = `deadline_ms is not above time_ms (${value.time_ms}): no snippet has that time`;
   issues.push({ code: "custom", input: value, path: ["deadline_ms"], message });
 }
 

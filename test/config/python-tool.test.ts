@@ -8,7 +8,8 @@ import { serveSandboxFusion } from "../helpers/sandbox-fusion-server.ts";
 
 setDefaultTimeout(120_000); // for a busy machine
 
-const recipeOf = (python: string) => parseRecipe(`name: x\ntool: { python: ${python} }\n`, "r.yaml");
+const recipeOf = (python: string) =>
+  parseRecipe(`name: x\ntool: { python: ${python} }\n`, "r.yaml");
 const reason = await whyNoSandbox();
 
 test("the time of a snippet lies below the deadline of its call", () => {
@@ -25,15 +26,25 @@ describe.skipIf(reason !== undefined)(`a toolbox${reason ? ` (skipped: ${reason}
     const read = async (code: string) => (await toolbox.call("python", code)).result.text;
     expect(await read("while True: pass")).toBe("TimeoutError: stopped after 0.5 seconds");
     expect(await read("bytearray(2**28)")).toEndWith("MemoryError");
-    expect(await read("print('x' * 20)")).toBe("xxxxxxxxxx\n... (output cut after 10 bytes, stopped)");
+    expect(await read("print('x' * 20)")).toBe(
+      "xxxxxxxxxx\n... (output cut after 10 bytes, stopped)",
+    );
   });
 });
 
 test("a toolbox with an address asks a SandboxFusion", async () => {
-  const answer = { status: "Success", message: "", run_result: { status: "Finished", return_code: 0, stdout: "7" } };
+  const answer = {
+    status: "Success",
+    message: "",
+    run_result: { status: "Finished", return_code: 0, stdout: "7" },
+  };
   using server = serveSandboxFusion(answer);
   await using toolbox = await openToolbox(recipeOf(`{ url: "${server.url}", recording: false }`));
-  expect((await toolbox.call("python", "print(7)")).result).toEqual({ ok: true, text: "7", executionFailed: false });
+  expect((await toolbox.call("python", "print(7)")).result).toEqual({
+    ok: true,
+    text: "7",
+    executionFailed: false,
+  });
 });
 
 test("a SandboxFusion that is not there is said before a run begins", async () => {

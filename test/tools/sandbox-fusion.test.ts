@@ -15,7 +15,14 @@ const run = (more: object, status = "Success", message = "") => ({
   status,
   message,
   compile_result: null,
-  run_result: { status: "Finished", execution_time: 0.02, return_code: 0, stdout: "", stderr: "", ...more },
+  run_result: {
+    status: "Finished",
+    execution_time: 0.02,
+    return_code: 0,
+    stdout: "",
+    stderr: "",
+    ...more,
+  },
   executor_pod_name: null,
   files: {},
 });
@@ -75,14 +82,26 @@ describe("of an answer the policy reads", () => {
     ],
   ];
   for (const [name, answer, text, executionFailed] of CASES) {
-    test(name, async () => expect(await answered(answer)).toEqual({ ok: true, text, executionFailed }));
+    test(name, async () =>
+      expect(await answered(answer)).toEqual({ ok: true, text, executionFailed }),
+    );
   }
 });
 
 describe("a failure of the tool is", () => {
   const CASES: readonly (readonly [string, unknown, number, RegExp])[] = [
-    ["an error of the server's sandbox", run({}, "SandboxError", "no pod"), 200, /sandbox failed: no pod/],
-    ["an answer without a run", { status: "Failed", message: "m", run_result: null }, 200, /failed: m/],
+    [
+      "an error of the server's sandbox",
+      run({}, "SandboxError", "no pod"),
+      200,
+      /sandbox failed: no pod/,
+    ],
+    [
+      "an answer without a run",
+      { status: "Failed", message: "m", run_result: null },
+      200,
+      /failed: m/,
+    ],
     ["another status", { status: "Maybe" }, 200, /not a SandboxFusion answer at status/],
     ["no JSON", "<html>", 200, /is not JSON: <html>/],
     ["an HTTP status", { detail: "busy" }, 500, /HTTP 500/],
@@ -97,12 +116,19 @@ describe("a failure of the tool is", () => {
   test("a server that is not there", async () => {
     const server = serveSandboxFusion(run({}));
     server[Symbol.dispose]();
-    expect((await callTool(toolAt(server.url), "1", POLICY)).result).toMatchObject({ ok: false, reason: "error" });
+    expect((await callTool(toolAt(server.url), "1", POLICY)).result).toMatchObject({
+      ok: false,
+      reason: "error",
+    });
   });
   test("no code at all, which is not sent", async () => {
     using server = serveSandboxFusion(run({}));
     const { result } = await callTool(toolAt(server.url), "```python\n```", POLICY);
-    expect(result).toMatchObject({ ok: false, reason: "invalid_call", text: "Error: the code is empty." });
+    expect(result).toMatchObject({
+      ok: false,
+      reason: "invalid_call",
+      text: "Error: the code is empty.",
+    });
     expect(server.requests).toEqual([]);
   });
 });
@@ -126,11 +152,20 @@ describe("a traceback without paths:", () => {
 json.decoder.JSONDecodeError: Expecting property name
 `;
   const CASES: readonly (readonly [string, string, string])[] = [
-    ["an error", TRACEBACK, "line 5: f(0)\nline 2, in f: return 1 / x\nZeroDivisionError: division by zero"],
+    [
+      "an error",
+      TRACEBACK,
+      "line 5: f(0)\nline 2, in f: return 1 / x\nZeroDivisionError: division by zero",
+    ],
     ["syntax", syntax, "line 1: x = = 1\nSyntaxError: invalid syntax"],
-    ["a library's", library, 'line 2: json.loads("{")\njson.decoder.JSONDecodeError: Expecting property name'],
+    [
+      "a library's",
+      library,
+      'line 2: json.loads("{")\njson.decoder.JSONDecodeError: Expecting property name',
+    ],
     ["none", "Killed\n", "Killed"],
     ["empty", "", ""],
   ];
-  for (const [name, stderr, text] of CASES) test(name, () => expect(cleanTraceback(stderr)).toBe(text));
+  for (const [name, stderr, text] of CASES)
+    test(name, () => expect(cleanTraceback(stderr)).toBe(text));
 });

@@ -1,11 +1,11 @@
 // The command line of the sandbox. Pure. All namespaces are its own, there is no network, no /proc,
-// no /sys, no /etc; of the host only Python's files, read-only. Everything written lies in one tmpfs.
-// Not here: what a process may do inside (lockdown.py).
+// no /sys, no /etc; of the host only Python's files, read-only. Everything written lies in one
+// tmpfs. Not here: what a process may do inside (lockdown.py).
 
 import { UserError } from "../../config/errors.ts";
 import type { SandboxHost } from "./host.ts";
 
-/** The user inside, where root starts the sandbox: limits of processes do not hold for root's own. */
+/** The user inside, where root starts it: limits of processes do not hold for root's own. */
 export const INNER_USER = 1000;
 export const WORK = "/tmp";
 
@@ -96,8 +96,7 @@ function environment(host: SandboxHost): Record<string, string> {
 
 /** All folders on the way to the paths, outer ones first. */
 function foldersAbove(paths: readonly string[]): string[] {
-  const above = (path: string): string[] =>
-    path === "/" ? [] : [...above(folderOf(path)), path];
+  const above = (path: string): string[] => (path === "/" ? [] : [...above(folderOf(path)), path]);
   return [...new Set(paths.flatMap((path) => above(folderOf(path))))];
 }
 

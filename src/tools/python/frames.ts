@@ -1,4 +1,5 @@
-// Reads from a stream in pieces of asked sizes, and writes frames: a length of four bytes, then bytes.
+// Reads from a stream in pieces of asked sizes, and writes frames: a length of four bytes, then
+// bytes.
 
 export function frame(text: string): Uint8Array {
   const bytes = new TextEncoder().encode(text);

@@ -1,5 +1,5 @@
-// This host's Python and bubblewrap: found, asked what they are, or refused with what to do. Runs the
-// probe outside of the sandbox, once. Not here: starting a sandbox (worker.ts).
+// This host's Python and bubblewrap: found, asked what they are, or refused with what to do. Runs
+// the probe outside of the sandbox, once. Not here: starting a sandbox (worker.ts).
 
 import { z } from "zod";
 import { UserError } from "../../config/errors.ts";

@@ -1,10 +1,11 @@
 """What a process may no longer do once model-written code runs in it.
 
-Limits of the kernel (rlimits) and filters of system calls (seccomp), inherited by all that the code
-starts. One filter is the zygote's own and refuses what a snippet never needs and what reaches beyond its process: other
-namespaces, mounts, tracing, kernel keys, memory that outlives its process, sockets other than local
-ones. A small one comes with each snippet and refuses signals to the zygote. Numbers are those of x86-64 and of arm64; the latter are from the
-kernel's table and were never run. Not here: namespaces and files, which are bubblewrap's.
+Limits of the kernel (rlimits) and filters of system calls (seccomp), inherited by all that the
+code starts. One filter is the zygote's own and refuses what a snippet never needs and what reaches
+beyond its process: other namespaces, mounts, tracing, kernel keys, memory that outlives its
+process, sockets other than local ones. A small one comes with each snippet and refuses signals to
+the zygote. Numbers are those of x86-64 and of arm64; the latter are from the kernel's table and
+were never run. Not here: namespaces and files, which are bubblewrap's.
 """
 import ctypes
 import errno

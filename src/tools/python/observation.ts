@@ -1,5 +1,5 @@
-// What the policy reads of a run: what was printed; else the value of the last expression; then, where
-// it went wrong, the error. Pure.
+// What the policy reads of a run: what was printed; else the value of the last expression; then,
+// where it went wrong, the error. Pure.
 
 import type { ToolAnswer } from "../tool.ts";
 import type { SandboxLimits } from "./limits.ts";

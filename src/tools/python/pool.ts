@@ -1,5 +1,5 @@
-// Several workers: started when they are needed, lent for one run, replaced when they die. Calls wait
-// in order for a free one.
+// Several workers: started when they are needed, lent for one run, replaced when they die. Calls
+// wait in order for a free one.
 
 import type { SandboxHost } from "./host.ts";
 import type { SandboxLimits } from "./limits.ts";

@@ -1,6 +1,6 @@
-// The Python tool: a snippet in, what it prints or its last value out, as a notebook would show it. An
-// error of the snippet is an observation for the policy to learn from, not a failure of the tool; a
-// sandbox that breaks down is one. Not here: the sandbox, and what it covers (sandbox.ts).
+// The Python tool: a snippet in, what it prints or its last value out, as a notebook would show it.
+// An error of the snippet is an observation for the policy to learn from, not a failure of the
+// tool; a sandbox that breaks down is one. Not here: the sandbox, and what it covers (sandbox.ts).
 
 import { InvalidCallError, textSpec, type Tool, type ToolAnswer, type ToolSpec } from "../tool.ts";
 import { unwrapFence } from "./fence.ts";

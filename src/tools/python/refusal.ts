@@ -1,5 +1,5 @@
-// Why a sandbox does not start, as an error that says what to do. Pure: the facts of the machine are
-// arguments.
+// Why a sandbox does not start, as an error that says what to do. Pure: the facts of the machine
+// are arguments.
 
 import { existsSync, readFileSync } from "node:fs";
 import { UserError } from "../../config/errors.ts";
@@ -35,7 +35,7 @@ export function refusal(said: string, facts: MachineFacts): UserError {
   return new UserError(`the Python sandbox does not start: ${last}`, { hint });
 }
 
-const ABOUT_NAMESPACES = /namespace|uid map|gid map|RTM_NEWADDR|unshare|pivot_root|mount|permitted/i;
+const ABOUT_NAMESPACES = /namespace|[ug]id map|RTM_NEWADDR|unshare|pivot_root|mount|permitted/i;
 
 function remediesFor(said: string, facts: MachineFacts): string[] {
   if (!ABOUT_NAMESPACES.test(said)) return ["see what icrl doctor says"];

@@ -1,16 +1,17 @@
 // The Python sandbox: model-written code in processes of their own, under bubblewrap.
 //
 // Covered: files of the host (only Python's own are there, read-only), the network (there is none),
-// other processes (namespaces of its own, no /proc), environment and secrets (empty), privileges (no
-// capabilities, a filter of system calls, nothing that is setuid), what earlier snippets did (each is
-// a fork of a zygote that never saw them; its files, processes and memory are gone before the next),
-// time, memory, disk, files, processes and output (limits.ts).
+// other processes (namespaces of its own, no /proc), environment and secrets (empty), privileges
+// (no capabilities, a filter of system calls, nothing that is setuid), what earlier snippets did
+// (each is a fork of a zygote that never saw them; its files, processes and memory are gone before
+// the next), time, memory, disk, files, processes and output (limits.ts).
 //
 // Not covered: faults of the kernel, which all containers trust; time on the processor that others
 // would have used; memory of several processes of one snippet together, which is `processes` times
-// the limit at worst (they are the first to go when memory runs out); packages of the host's Python,
-// which a snippet may read; on kernels before 5.14 the limit of processes counts all of the user's. A
-// signal that gets past the filter could end the zygote: its run fails, and another takes its place.
+// the limit at worst (they are the first to go when memory runs out); packages of the host's
+// Python, which a snippet may read; on kernels before 5.14 the limit of processes counts all of the
+// user's. A signal that gets past the filter could end the zygote: its run fails, and another takes
+// its place.
 
 import { findHost, type Programs, type SandboxHost, USUAL_PROGRAMS } from "./host.ts";
 import { DEFAULT_LIMITS, type SandboxLimits } from "./limits.ts";
@@ -24,7 +25,7 @@ export interface SandboxOptions {
   readonly programs: Programs;
 }
 
-/** Imported in the worker as soon as a snippet names them: sympy takes longer than most snippets. */
+/** Imported in the worker once a snippet names them: sympy takes longer than most snippets. */
 const PRELOADED = ["numpy", "sympy"];
 
 export class PythonSandbox implements AsyncDisposable {
@@ -47,7 +48,7 @@ export class PythonSandbox implements AsyncDisposable {
     return await this.ask("snippet", [code], code, signal, limits);
   }
 
-  /** Runs tests, as JSON that unit_tests.py reads, against code, which never sees them. */
+  /** Runs tests, as JSON that judge.py reads, against code, which never sees them. */
   async runTests(tests: string, code: string, limits = this.limits): Promise<RunResult> {
     return await this.ask("tests", [tests, code], tests + code, NEVER(), limits);
   }

@@ -1,9 +1,9 @@
 """Runs one snippet, in a process of its own that ends with it, and reports as a notebook does.
 
-What is printed goes straight to the output pipe. The report pipe gets one letter and a text: "v" and
-the value of the last expression, or "e" and the error with the lines of the snippet that led to it,
-without paths. The snippet could write both by itself, which is no more than printing: nothing that is
-trusted is decided here.
+What is printed goes straight to the output pipe. The report pipe gets one letter and a text: "v"
+and the value of the last expression, or "e" and the error with the lines of the snippet that led
+to it, without paths. The snippet could write both by itself, which is no more than printing:
+nothing that is trusted is decided here.
 """
 import ast
 import atexit
@@ -109,7 +109,8 @@ def main(code):
                 continue
         if os.getpid() != own:  # a fork that the snippet made
             os._exit(status)
-        report = report if len(report) <= MAX_REPORT else report[0] + "..." + report[3 - MAX_REPORT :]
+        if len(report) > MAX_REPORT:
+            report = report[0] + "..." + report[3 - MAX_REPORT :]
         os.write(REPORT, report.encode("utf-8", "backslashreplace"))
     finally:
         os._exit(status)

@@ -1,5 +1,6 @@
-// What Python prints of an error that nobody caught, as the policy reads it: the snippet's own lines
-// that led to it and the last line, without paths. Pure; the local sandbox writes it so by itself.
+// What Python prints of an error that nobody caught, as the policy reads it: the snippet's own
+// lines that led to it and the last line, without paths. Pure; the local sandbox writes it so by
+// itself.
 
 const FRAME = /^\s*File "(.*)", line (\d+)(?:, in (.*))?$/;
 const MAX_FRAMES = 3;

@@ -1,6 +1,6 @@
-// Tests of model-written code, for rewards: how many of them it passes. They run in the sandbox, in a
-// process that the code can't reach; unit_tests.py says how, what a test is, and what remains.
-// Not here: finding the code in an answer.
+// Tests of model-written code, for rewards: how many of them it passes. They run in the sandbox, in
+// a process that the code can't reach; judge.py says how, what a test is, and what remains. Not
+// here: finding the code in an answer.
 
 import { z } from "zod";
 import type { CodeTests } from "../../types.ts";
@@ -23,8 +23,8 @@ const verdictSchema = z.object({
 });
 
 /**
- * Rejects with SandboxError where the sandbox breaks down. Code that can't be compiled, hangs or ends
- * its process passes what it passed before, which is usually nothing.
+ * Rejects with SandboxError where the sandbox breaks down. Code that can't be compiled, hangs or
+ * ends its process passes what it passed before, which is usually nothing.
  */
 export async function runUnitTests(
   sandbox: PythonSandbox,

@@ -1,18 +1,22 @@
-// One zygote in its sandbox, as a handle: asked for one run at a time, ended by dispose. A zygote that
-// dies or does not answer in time is an error of the run, and the worker is of no more use.
+// One zygote in its sandbox, as a handle: asked for one run at a time, ended by dispose. A zygote
+// that dies or does not answer in time is an error of the run, and the worker is of no more use.
 // Not here: how many workers there are (pool.ts).
 
 import { writeFileSync, writeSync } from "node:fs";
 import type { Subprocess } from "bun";
 import { z } from "zod";
 import { bubblewrapArguments, INNER_USER, ROOT_FDS } from "./bubblewrap.ts";
+import candidateSource from "./candidate.py" with { type: "text" };
 import { frame, FrameReader, StreamEndedError } from "./frames.ts";
 import type { SandboxHost } from "./host.ts";
+import judgeSource from "./judge.py" with { type: "text" };
 import type { SandboxLimits } from "./limits.ts";
 import lockdownSource from "./lockdown.py" with { type: "text" };
+import pipesSource from "./pipes.py" with { type: "text" };
 import { machineFacts, refusal } from "./refusal.ts";
 import snippetSource from "./snippet.py" with { type: "text" };
-import unitTestsSource from "./unit_tests.py" with { type: "text" };
+import sweepSource from "./sweep.py" with { type: "text" };
+import valuesSource from "./values.py" with { type: "text" };
 import zygoteSource from "./zygote.py" with { type: "text" };
 
 /** What the zygote is asked; its child reads the texts in order. */
@@ -48,8 +52,12 @@ const helloSchema = z.union([z.object({ ready: z.string() }), z.object({ problem
 
 const SOURCES = {
   icrl_lockdown: lockdownSource,
+  icrl_pipes: pipesSource,
   icrl_snippet: snippetSource,
-  icrl_unit_tests: unitTestsSource,
+  icrl_sweep: sweepSource,
+  icrl_values: valuesSource,
+  icrl_candidate: candidateSource,
+  icrl_judge: judgeSource,
   icrl_zygote: zygoteSource,
 };
 const BOOT = `
@@ -65,7 +73,7 @@ const SHELL = ["/bin/sh", "-c", 'echo 1000 > /proc/self/oom_score_adj; exec "$@"
 /** Beyond the time of the run, before a silent zygote is killed. */
 const GRACE_MS = 30_000;
 /** Starting takes a fraction of a second; this is for a machine that is busy. */
-const START_MS = 60_000;
+const START_MS = 120_000;
 const MAX_SAID = 2000;
 
 export class Worker {
@@ -103,7 +111,7 @@ export class Worker {
     return this.isOver || this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  /** Rejects with SandboxError where the zygote dies or hangs. `signal` ends the run as cancelled. */
+  /** Rejects with SandboxError where the zygote dies or hangs. `signal`: ends it as cancelled. */
   async run(request: RunRequest, limits: SandboxLimits, signal: AbortSignal): Promise<RunResult> {
     const timer = setTimeout(() => this.kill(), limits.timeMs + GRACE_MS);
     const cancel = () => this.send([JSON.stringify({ kind: "cancel" })]);

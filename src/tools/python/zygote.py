@@ -1,121 +1,43 @@
 """Forks one process for each snippet, inside of bubblewrap, one snippet at a time.
 
-It is asked over descriptor 0 and answers on 1, in frames: a length of four bytes, then JSON or text. The
-text of a snippet, or of tests, is read by the process that was forked for it: the zygote never holds
-it, so the next snippet, which starts as a copy of the zygote, can't find it in its memory. Outputs
-pass through one buffer that is emptied. What a snippet leaves behind is killed and deleted after it;
-where that fails the zygote ends, and the whole sandbox with it.
+It is asked over descriptor 0 and answers on 1, in frames: a length of four bytes, then JSON or
+text. The text of a snippet, or of tests, is read by the process that was forked for it: the zygote
+never holds it, so the next snippet, which starts as a copy of the zygote, can't find it in its
+memory. Outputs pass through one buffer that is emptied. What a snippet leaves behind is killed and
+deleted after it; where that fails the zygote ends, and the whole sandbox with it.
 
-Not here: the limits (lockdown.py), running code (snippet.py, unit_tests.py).
+Not here: the limits (lockdown.py), running code (snippet.py, judge.py).
 """
-import fcntl
 import gc
 import importlib
 import json
 import os
 import resource
 import select
-import shutil
 import signal
-import stat
 import struct
 import sys
 import time
 
+import icrl_candidate as candidate
+import icrl_judge as judge
 import icrl_lockdown as lockdown
+import icrl_pipes as pipes
 import icrl_snippet as snippet
-import icrl_unit_tests as unit_tests
+import icrl_sweep as sweep
 
 ASK, ANSWER = 0, 1
-WORK = "/tmp"
-MAX_OPEN = 256
 GLANCE = 0.02  # seconds between two looks at the disk
 SET_CHILD_SUBREAPER = 36
 READY = b"r"
 BROKEN = 70  # exit code
 
 
-class HostGone(Exception):
-    pass
-
-
-def read_exactly(fd, count):
-    parts = []
-    while count > 0:
-        part = os.read(fd, min(count, 1 << 16))
-        if not part:
-            raise HostGone()
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-
-
-def read_frame(fd):
-    return read_exactly(fd, struct.unpack("<I", read_exactly(fd, 4))[0])
-
-
-def write_all(fd, data):
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
 def answer(header, *parts):
     text = json.dumps(header).encode()
-    write_all(ANSWER, struct.pack("<I", len(text)) + text)
+    pipes.write_all(ANSWER, struct.pack("<I", len(text)) + text)
     for part in parts:
-        write_all(ANSWER, part)
-
-
-class Sink:
-    """What came through one pipe, in a buffer that is used again."""
-
-    def __init__(self, limit):
-        self.buffer = bytearray(limit + 1)
-        self.clear()
-
-    def clear(self):
-        self.buffer[:] = bytes(len(self.buffer))
-        self.length, self.fd = 0, None
-
-    def open(self, fd):
-        os.set_blocking(fd, False)
-        self.fd = fd
-
-    @property
-    def is_full(self):
-        return self.length == len(self.buffer)
-
-    def pull(self):
-        """Reads what is there; False where there will be no more."""
-        if self.is_full:
-            return True
-        try:
-            count = os.readv(self.fd, [memoryview(self.buffer)[self.length :]])
-        except BlockingIOError:
-            return True
-        self.length += count
-        return count > 0
-
-    def drain(self):
-        before = -1
-        while self.length > before and not self.is_full:
-            before = self.length
-            self.pull()
-
-    @property
-    def view(self):
-        return memoryview(self.buffer)[: min(self.length, len(self.buffer) - 1)]
-
-
-def settle(sources):
-    """Exactly these descriptors stay open: {as: now}; the standard ones lead nowhere by default."""
-    nowhere = os.open("/dev/null", os.O_RDWR)
-    wanted = {0: nowhere, 1: nowhere, 2: nowhere, **sources}
-    apart = {to: fcntl.fcntl(fd, fcntl.F_DUPFD, 32) for to, fd in wanted.items()}
-    for to, fd in apart.items():
-        os.dup2(fd, to)
-    os.closerange(max(wanted) + 1, MAX_OPEN)
+        pipes.write_all(ANSWER, part)
 
 
 class Zygote:
@@ -145,11 +67,11 @@ class Zygote:
     def sink(self, name, limit, fd):
         kept = self.sinks.get(name)
         if kept is None or len(kept.buffer) != limit + 1:
-            kept = self.sinks[name] = Sink(limit)
+            kept = self.sinks[name] = pipes.Sink(limit)
         kept.open(fd)
         return kept
 
-    def fork(self, limits, ready, pipes, main, program=None):
+    def fork(self, limits, ready, ends, main, program=None):
         """A confined child that reads its text, says so on `ready`, then is `main` of that text."""
         pid = os.fork()
         if pid != 0:
@@ -160,13 +82,13 @@ class Zygote:
             os.setsid()
             reseed()
             lockdown.confine(program or self.program, limits, self.used)
-            text = read_frame(ASK).decode("utf-8", "surrogatepass")
+            text = pipes.read_frame(ASK).decode("utf-8", "surrogatepass")
         except BaseException as error:
             os.write(ready, repr(error).encode())
             os._exit(BROKEN)
         try:
             os.write(ready, READY)
-            settle(pipes)
+            pipes.settle(ends)
             forget()
             main(text)
         finally:
@@ -176,9 +98,9 @@ class Zygote:
         limits = header["limits"]
         out, out_in = os.pipe()
         report, report_in = os.pipe()
-        pipes = {1: out_in, 2: out_in, snippet.REPORT: report_in}
-        pid = self.fork(limits, report_in, pipes, snippet.main)
-        close(out_in, report_in)
+        ends = {1: out_in, 2: out_in, snippet.REPORT: report_in}
+        pid = self.fork(limits, report_in, ends, snippet.main)
+        pipes.close(out_in, report_in)
         await_ready(report)
         shown = self.sink("out", limits["outputBytes"], out)
         told = self.sink("report", 6 * snippet.MAX_REPORT, report)
@@ -191,34 +113,35 @@ class Zygote:
         reply, reply_in = os.pipe()
         verdict, verdict_in = os.pipe()
         ends = {3: verdict_in, 4: call_in, 5: reply}
-        judge = self.fork(limits, verdict_in, ends, lambda it: unit_tests.judge(it, limits["timeMs"]))
-        close(verdict_in, call_in, reply)
+        judge_main = lambda it: judge.main(it, limits["timeMs"])
+        judging = self.fork(limits, verdict_in, ends, judge_main)
+        pipes.close(verdict_in, call_in, reply)
         await_ready(verdict)
         ready, ready_in = os.pipe()
-        program = lockdown.for_snippets([os.getpid(), judge])
-        self.fork(limits, ready_in, {4: call, 5: reply_in}, unit_tests.serve, program)
-        close(call, reply_in, ready_in)
+        program = lockdown.for_snippets([os.getpid(), judging])
+        self.fork(limits, ready_in, {4: call, 5: reply_in}, candidate.main, program)
+        pipes.close(call, reply_in, ready_in)
         await_ready(ready)
-        close(ready)
+        pipes.close(ready)
         told = self.sink("verdict", 1 << 16, verdict)
-        self.finish(judge, [told], limits, time.monotonic() + limits["timeMs"] / 1000 + 1)
+        self.finish(judging, [told], limits, time.monotonic() + limits["timeMs"] / 1000 + 1)
 
     def finish(self, pid, sinks, limits, deadline):
         outcome, status = self.watch(pid, sinks, limits, deadline)
-        status = end_all(pid, status)
+        status = sweep.end_all(pid, status)
         for sink in sinks:
             sink.drain()
             if outcome == "exit" and sink.is_full:
                 outcome = "output"
-            close(sink.fd)
-        is_clean = wipe()
+            pipes.close(sink.fd)
+        is_clean = sweep.wipe()
         lengths = [len(sink.view) for sink in sinks]
         header = {"outcome": outcome, "status": status, "lengths": lengths, "last": not is_clean}
         answer(header, *[sink.view for sink in sinks])
         for sink in sinks:
             sink.clear()
         if not is_clean:
-            raise HostGone()
+            raise pipes.HostGone()
 
     def watch(self, pid, sinks, limits, deadline):
         """Waits until the process ends or has to be ended: the outcome and its wait status."""
@@ -231,41 +154,21 @@ class Zygote:
                 return "timeout", None
             for fd, _ in poll.poll(1000 * min(left, GLANCE)):
                 if fd == ASK:
-                    read_frame(ASK)  # all that can come now
+                    pipes.read_frame(ASK)  # all that can come now
                     return "cancelled", None
                 if fd == self.alarm:
-                    drain(self.alarm)
+                    pipes.drain(self.alarm)
             for sink in sinks:
                 if not sink.pull():
-                    poll_forget(poll, sink.fd)
+                    pipes.poll_forget(poll, sink.fd)
                 if sink.is_full:
                     return "output", None
             done, status = os.waitpid(pid, os.WNOHANG)
             if done == pid:
                 is_late = os.WIFSIGNALED(status) and time.monotonic() > deadline
                 return "timeout" if is_late else "exit", status
-            if is_disk_full(limits):
+            if sweep.is_disk_full(limits):
                 return "disk", None
-
-
-def close(*fds):
-    for fd in fds:
-        os.close(fd)
-
-
-def drain(fd):
-    try:
-        while os.read(fd, 512):
-            pass
-    except BlockingIOError:
-        pass
-
-
-def poll_forget(poll, fd):
-    try:
-        poll.unregister(fd)
-    except KeyError:
-        pass
 
 
 def await_ready(fd):
@@ -286,61 +189,9 @@ def forget():
         del sys.modules[name]
 
 
-def end_all(pid, status):
-    """Kills everything in this namespace but the zygote and waits until it is gone."""
-    try:
-        os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    while True:
-        try:
-            done, its = os.waitpid(-1, 0)
-        except ChildProcessError:
-            break
-        if done == pid and status is None:
-            status = its
-    if status is None:
-        return None
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
-def is_disk_full(limits):
-    disk = os.statvfs(WORK)
-    written = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
-    return written > limits["diskBytes"] or disk.f_files - disk.f_ffree > limits["files"]
-
-
-def make_writable(_function, path, _error):
-    parent = os.path.dirname(path)
-    for folder in (parent, path):
-        if folder != WORK and not os.path.islink(folder):
-            os.chmod(folder, 0o700)
-    if stat.S_ISDIR(os.lstat(path).st_mode):
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
-
-
-def wipe():
-    """Whether the working folder is as it was."""
-    try:
-        if os.stat(WORK).st_uid == os.getuid():
-            os.chmod(WORK, 0o700)
-            os.utime(WORK, (0, 0))
-        for name in os.listdir(WORK):
-            path = os.path.join(WORK, name)
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path, onerror=make_writable)
-            else:
-                os.unlink(path)
-        return True
-    except (OSError, RecursionError):
-        return False
-
-
 def become(user):
     """For good."""
-    os.chmod(WORK, 0o777)
+    os.chmod(sweep.WORK, 0o777)
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
@@ -355,7 +206,7 @@ def prepare(user, path):
         os.setsid()
     except PermissionError:
         pass
-    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN, MAX_OPEN))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (pipes.MAX_OPEN, pipes.MAX_OPEN))
     if os.uname().machine not in lockdown.MACHINES:
         raise RuntimeError("no filter of system calls for " + os.uname().machine)
     lockdown.install(lockdown.for_all())
@@ -375,12 +226,12 @@ def serve(settings):
     answer({"ready": "%d.%d.%d" % sys.version_info[:3]})
     try:
         while True:
-            header = json.loads(read_frame(ASK))
+            header = json.loads(pipes.read_frame(ASK))
             if header["kind"] == "cancel":
                 continue  # came too late
             zygote.preload(header["preload"])
             getattr(zygote, header["kind"])(header)
-    except HostGone:
+    except pipes.HostGone:
         pass
 
 

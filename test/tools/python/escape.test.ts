@@ -117,7 +117,9 @@ os.symlink("/tmp", "loop"); os.mkfifo("fifo"); os.chmod("a/b/c", 0); os.chmod("a
 os.chmod("/tmp", 0o777) if os.stat("/tmp").st_uid == os.getuid() else None
 open(b"\\xff\\n", "w")
 import socket; socket.socket(socket.AF_UNIX).bind("socket")`);
-      expect((await run("import os\nos.listdir('/tmp'), os.listdir('/dev/shm')")).text).toBe("([], [])");
+      expect((await run("import os\nos.listdir('/tmp'), os.listdir('/dev/shm')")).text).toBe(
+        "([], [])",
+      );
     });
     test("in a thousand nested folders are gone too", async () => {
       await run(`
@@ -130,7 +132,11 @@ for _ in range(1500):
 
   describe("the network", () => {
     test("is empty: no server of this host, no other host, no names", async () => {
-      using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(SECRET) });
+      using server = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        fetch: () => new Response(SECRET),
+      });
       const code = `${ATTEMPTS}
 import socket, urllib.request
 attempt("local", lambda: urllib.request.urlopen("http://127.0.0.1:${server.port}", timeout=5).read())
@@ -302,7 +308,11 @@ attempt("open_tree", lambda: syscall(428, 428, 0, 0, 0))`;
       ["memory by and by", "x = []\nwhile True: x.append(' ' * 10**6)", /MemoryError|signal 9/],
       ["shared memory", "import mmap\nmmap.mmap(-1, 2**31)", /OSError|MemoryError/],
       ["one large file", "f = open('f', 'wb')\nwhile True: f.write(bytes(2**20))", /OSError/],
-      ["thousands of files", "i = 0\nwhile True: open(str(i), 'w'); i += 1", /OSError: stopped after wr/],
+      [
+        "thousands of files",
+        "i = 0\nwhile True: open(str(i), 'w'); i += 1",
+        /OSError: stopped after wr/,
+      ],
       ["thousands of folders", "import os\nfor i in range(10**6): os.mkdir(str(i))", /OSError/],
       ["open files", "x = [open('/dev/null') for _ in range(300)]", /OSError.*Too many open files/],
       ["recursion", "def f(): f()\nf()", /RecursionError/],
@@ -330,18 +340,33 @@ count`;
     });
     const ENDLESS: readonly (readonly [string, string])[] = [
       ["a loop", "while True: pass"],
-      ["a loop that catches everything", "while True:\n  try:\n    while True: pass\n  except: pass"],
-      ["a sleep deaf to signals", "import signal,time\nsignal.pthread_sigmask(0, range(1, 64))\ntime.sleep(9)"],
+      [
+        "a loop that catches everything",
+        "while True:\n  try:\n    while True: pass\n  except: pass",
+      ],
+      [
+        "a sleep deaf to signals",
+        "import signal,time\nsignal.pthread_sigmask(0, range(1, 64))\ntime.sleep(9)",
+      ],
       ["a regular expression", "import re\nre.match('(a+)+$', 'a' * 40 + 'b')"],
       ["a power", "x = 9 ** (9 ** 9)"],
-      ["a thread", "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()"],
+      [
+        "a thread",
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()",
+      ],
       ["an exit handler", "import atexit, time\natexit.register(time.sleep, 60)"],
-      ["an error without end", "class E(Exception):\n  def __str__(self):\n    while True: pass\nraise E"],
+      [
+        "an error without end",
+        "class E(Exception):\n  def __str__(self):\n    while True: pass\nraise E",
+      ],
     ];
     for (const [name, code] of ENDLESS) {
       test(`is stopped in time: ${name}`, async () => {
         const said = await run(code, HASTY);
-        expect(said).toEqual({ text: "TimeoutError: stopped after 0.7 seconds", executionFailed: true });
+        expect(said).toEqual({
+          text: "TimeoutError: stopped after 0.7 seconds",
+          executionFailed: true,
+        });
       });
     }
     test("is stopped in time or by its own fault: all of the stack", async () => {
@@ -386,7 +411,9 @@ def is_open(fd):
     });
     test("survive a snippet that closes all it has", async () => {
       expect((await run("import os\nos.closerange(0, 256)")).text).toBeString();
-      expect((await run("import os, sys\nsys.stdout.close(); os.close(2); os.close(3)")).text).toBeString();
+      expect(
+        (await run("import os, sys\nsys.stdout.close(); os.close(2); os.close(3)")).text,
+      ).toBeString();
       expect((await run("import sys\nsys.stdout = None\n7")).text).toBe("7");
     });
     test("do not lead to a frame of the zygote's that knows more", async () => {

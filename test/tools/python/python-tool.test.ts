@@ -59,18 +59,48 @@ describe.skipIf(reason !== undefined)(`a snippet${reason ? ` (skipped: ${reason}
       "line 2: json.loads('{')\njson.decoder.JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
       true,
     ],
-    ["what it printed before an error", "print(1)\n1 / 0", "1\nline 2: 1 / 0\nZeroDivisionError: division by zero", true],
+    [
+      "what it printed before an error",
+      "print(1)\n1 / 0",
+      "1\nline 2: 1 / 0\nZeroDivisionError: division by zero",
+      true,
+    ],
     ["a syntax error", "x = = 1", "line 1: x = = 1\nSyntaxError: invalid syntax", true],
     ["an exit", "import sys\nsys.exit()", "(no output)", false],
     ["an exit with a code", "import sys\nsys.exit(3)", "SystemExit: 3", true],
     ["a silent end", "import os\nos._exit(5)", "Error: ended with exit code 5", true],
-    ["an error that can't be told", "class E(Exception):\n  def __str__(self): 1 / 0\nraise E", "", true],
-    ["what its threads print", "import threading\nt = threading.Thread(target=print, args=(1,))\nt.start()", "1", false],
-    ["what its processes print", "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'print(5)'], capture_output=True).stdout)", "b'5\\n'", false],
+    [
+      "an error that can't be told",
+      "class E(Exception):\n  def __str__(self): 1 / 0\nraise E",
+      "",
+      true,
+    ],
+    [
+      "what its threads print",
+      "import threading\nt = threading.Thread(target=print, args=(1,))\nt.start()",
+      "1",
+      false,
+    ],
+    [
+      "what its processes print",
+      "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'print(5)'], capture_output=True).stdout)",
+      "b'5\\n'",
+      false,
+    ],
     ["one value of two forks", "import os\nif os.fork(): os.wait()\n7", "7", false],
     ["names of its own module", "__name__", "'__main__'", false],
-    ["imports of what it wrote", "open('mine.py', 'w').write('x = 5')\nimport mine\nmine.x", "5", false],
-    ["pickles of its classes", "import pickle\nclass A: pass\ntype(pickle.loads(pickle.dumps(A()))).__name__", "'A'", false],
+    [
+      "imports of what it wrote",
+      "open('mine.py', 'w').write('x = 5')\nimport mine\nmine.x",
+      "5",
+      false,
+    ],
+    [
+      "pickles of its classes",
+      "import pickle\nclass A: pass\ntype(pickle.loads(pickle.dumps(A()))).__name__",
+      "'A'",
+      false,
+    ],
   ];
   for (const [name, code, text, executionFailed] of READ) {
     test(`gives ${name}`, async () => {
@@ -110,10 +140,12 @@ describe("the code of a call", () => {
     ["print('```')", "print('```')"],
   ];
   for (const [input, code] of CASES) {
-    test(`${JSON.stringify(input)} is ${JSON.stringify(code)}`, () => expect(codeOf(input)).toBe(code));
+    test(`${JSON.stringify(input)} is ${JSON.stringify(code)}`, () =>
+      expect(codeOf(input)).toBe(code));
   }
   test("is not empty", () => {
-    for (const input of ["", " \n", "```python\n```"]) expect(() => codeOf(input)).toThrow(InvalidCallError);
+    for (const input of ["", " \n", "```python\n```"])
+      expect(() => codeOf(input)).toThrow(InvalidCallError);
   });
 });
 
@@ -146,7 +178,11 @@ describe.skipIf(reason !== undefined)("the tool", () => {
   });
   test("replaces a worker that dies; its call is a typed failure", async () => {
     await using tool = await PythonTool.open({ workers: 1, limits: PATIENT });
-    const running = callTool(tool, "import time\ntime.sleep(20)", { deadlineMs: 60_000, retries: 0, backoffMs: 1 });
+    const running = callTool(tool, "import time\ntime.sleep(20)", {
+      deadlineMs: 60_000,
+      retries: 0,
+      backoffMs: 1,
+    });
     for (const pid of sandboxes()) process.kill(pid, "SIGKILL");
     const { result } = await running;
     expect(result).toMatchObject({ ok: false, reason: "error", text: "Error: python failed." });
@@ -161,7 +197,10 @@ describe.skipIf(reason !== undefined)("the tool", () => {
   test("passes on that the code failed", async () => {
     await using tool = await PythonTool.open({ workers: 1, limits: PATIENT });
     const policy = { deadlineMs: 60_000, retries: 0, backoffMs: 1 };
-    expect((await callTool(tool, "1 / 0", policy)).result).toMatchObject({ ok: true, executionFailed: true });
+    expect((await callTool(tool, "1 / 0", policy)).result).toMatchObject({
+      ok: true,
+      executionFailed: true,
+    });
     expect((await callTool(tool, " ", policy)).result).toMatchObject({
       ok: false,
       reason: "invalid_call",

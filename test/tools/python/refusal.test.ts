@@ -24,8 +24,18 @@ const NO_NAMESPACE = "bwrap: Creating new namespace failed: Operation not permit
 
 describe("a sandbox that does not start says what to do:", () => {
   const CASES: readonly (readonly [string, string, Partial<MachineFacts>, string])[] = [
-    ["Debian's switch", NO_NAMESPACE, { unprivilegedUserns: "0" }, "sysctl -w kernel.unprivileged_userns_clone=1"],
-    ["none allowed", NO_NAMESPACE, { maxUserNamespaces: "0" }, "sysctl -w user.max_user_namespaces=10000"],
+    [
+      "Debian's switch",
+      NO_NAMESPACE,
+      { unprivilegedUserns: "0" },
+      "sysctl -w kernel.unprivileged_userns_clone=1",
+    ],
+    [
+      "none allowed",
+      NO_NAMESPACE,
+      { maxUserNamespaces: "0" },
+      "sysctl -w user.max_user_namespaces=10000",
+    ],
     [
       "too many",
       "bwrap: Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)",
@@ -39,7 +49,12 @@ describe("a sandbox that does not start says what to do:", () => {
       "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
     ],
     ["a container", NO_NAMESPACE, { isContainer: true }, "--security-opt seccomp=unconfined"],
-    ["a network that can't be set up", "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", { isContainer: true }, "--cap-add SYS_ADMIN"],
+    [
+      "a network that can't be set up",
+      "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted",
+      { isContainer: true },
+      "--cap-add SYS_ADMIN",
+    ],
     ["anything else", "RuntimeError: no filter of system calls for riscv64", {}, "icrl doctor"],
   ];
   for (const [name, said, facts, todo] of CASES) {
@@ -91,7 +106,8 @@ describe.skipIf(!hasBwrap)("with bubblewrap", () => {
     expect((await fault({ python: "no-such-python" })).hint).toContain("apt-get install python3");
   });
   test("a Python that is too old says which is needed", async () => {
-    const old = '{"executable":"/opt/old","version":"3.8.1","home":"","path":[],"libraries":[],"packages":{}}';
+    const old =
+      '{"executable":"/opt/old","version":"3.8.1","home":"","path":[],"libraries":[],"packages":{}}';
     await withScript(`echo '${old}'`, async (python) => {
       expect((await fault({ python })).describe()).toStartWith(
         "the Python sandbox needs Python 3.9 or newer (/opt/old is 3.8.1)",
@@ -117,8 +133,16 @@ const HOST = {
   executable: "/opt/python/bin/python3.12",
   version: "3.12.1",
   home: "/opt/python:/opt/python",
-  path: ["/opt/python/lib/python3.12", "/opt/python/lib/python3.12/site-packages", "/venv/site-packages"],
-  libraries: ["/lib64/libc.so.6", "/opt/python/lib/python3.12/lib-dynload/_x.so", "/venv/site-packages/n.libs/b.so"],
+  path: [
+    "/opt/python/lib/python3.12",
+    "/opt/python/lib/python3.12/site-packages",
+    "/venv/site-packages",
+  ],
+  libraries: [
+    "/lib64/libc.so.6",
+    "/opt/python/lib/python3.12/lib-dynload/_x.so",
+    "/venv/site-packages/n.libs/b.so",
+  ],
   packages: {},
   bwrap: "/usr/bin/bwrap",
   bwrapVersion: "0.8.0",
@@ -137,14 +161,24 @@ test("a Python below the sandbox's own folder is refused", () => {
 });
 test("the size of the folder is bubblewrap's where it knows the option", () => {
   const size = (bwrapVersion: string) =>
-    bubblewrapArguments({ ...HOST, bwrapVersion }, { diskBytes: 5, isRoot: false }).includes("--size");
-  expect([size("0.6.1"), size("0.7.0"), size("0.8.0"), size("1.0.0")]).toEqual([false, true, true, true]);
+    bubblewrapArguments({ ...HOST, bwrapVersion }, { diskBytes: 5, isRoot: false }).includes(
+      "--size",
+    );
+  expect([size("0.6.1"), size("0.7.0"), size("0.8.0"), size("1.0.0")]).toEqual([
+    false,
+    true,
+    true,
+    true,
+  ]);
 });
 
 test("the doctor says what the sandbox has, or what it lacks", async () => {
   const check = await checkSandbox();
   const canRun = (await whyNoSandbox()) === undefined;
   expect(check.verdict).toBe(canRun ? "ok" : "note");
-  if (canRun) expect(check.detail).toMatch(/^Python 3\.\d+\.\d+, bubblewrap [\d.]+, numpy .*, sympy .*, ready in \d+ ms$/);
+  if (canRun)
+    expect(check.detail).toMatch(
+      /^Python 3\.\d+\.\d+, bubblewrap [\d.]+, numpy .*, sympy .*, ready in \d+ ms$/,
+    );
   else expect(check.todo).toContain("sandbox_fusion");
 });

@@ -1,137 +1,32 @@
 """Runs tests of model-written code so that the code can't say how they went.
 
-Two processes. The judge has the tests, evaluates every comparison and alone can write the verdict. The
-candidate has the code, and answers calls: name and arguments in, a value out. It has never had the
-tests in its memory, not even as the copy of another process. Its answers are plain values, which the
-judge builds itself from a notation that names no class and calls nothing; other objects stay in the
-candidate, and the judge holds a name of them (`Remote`). So an object that equals everything, a
-patched assert, an exit, "passed" on the output or a forged answer gain nothing: they are wrong values.
+Two processes. The judge has the tests, evaluates every comparison and alone can write the verdict.
+The candidate has the code, and answers calls: name and arguments in, a value out. It has never had
+the tests in its memory, not even as the copy of another process. Its answers are plain values,
+which the judge builds itself from a notation that names no class and calls nothing; other objects
+stay in the candidate, and the judge holds a name of them (`Remote`). So an object that equals
+everything, a patched assert, an exit, "passed" on the output or a forged answer gain nothing: they
+are wrong values.
 
 A test is an assert statement in the source whose condition is no constant. It passes when it was
-reached and never failed. When the run does not come to its end, an assert in a loop or in a function
-of the tests has not passed. Known limits: arguments are copies, so a change made in place is not seen;
-a candidate sees the arguments of each call, as any function does; a test that compares nothing but
-attributes of the candidate's own objects believes them.
+reached and never failed. When the run does not come to its end, an assert in a loop or in a
+function of the tests has not passed. Known limits: arguments are copies, so a change made in place
+is not seen; a candidate sees the arguments of each call, as any function does; a test that
+compares nothing but attributes of the candidate's own objects believes them.
 """
 import ast
 import builtins
-import decimal
-import fractions
 import importlib.util
 import io
 import json
 import os
 import pickle
 import signal
-import struct
-import sys
 
-VERDICT, CALLS, REPLIES = 3, 4, 5  # descriptors; the candidate has the last two
-MAX_REPLY = 1 << 24  # bytes
-MAX_ITEMS = 1_000_000  # of an iterator
+import icrl_values as values
+
 MAX_DETAILS = 8
 MAX_TEXT = 200
-
-
-# ---- one frame each way
-
-
-def send(fd, data):
-    view = memoryview(struct.pack("<I", len(data)) + data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def receive(fd):
-    """None at the end."""
-    size = take(fd, 4)
-    if size is None:
-        return None
-    (length,) = struct.unpack("<I", size)
-    return None if length > MAX_REPLY else take(fd, length)
-
-
-def take(fd, count):
-    data = bytearray()
-    while len(data) < count:
-        part = os.read(fd, min(count - len(data), 1 << 16))
-        if not part:
-            return None
-        data += part
-    return bytes(data)
-
-
-# ---- values of the candidate, as JSON
-
-
-def encode(value, keep):
-    """`keep` takes an object that is no plain value and gives its number."""
-    inner = lambda items: [encode(it, keep) for it in items]
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return {"int": hex(value)}
-    if isinstance(value, float):
-        return {"float": float.hex(value)}
-    if isinstance(value, complex):
-        return {"complex": [float.hex(value.real), float.hex(value.imag)]}
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (bytes, bytearray)):
-        return {"bytes": bytes(value).hex()}
-    if isinstance(value, list):
-        return inner(value)
-    if isinstance(value, dict):
-        return {"dict": [inner(pair) for pair in value.items()]}
-    for name, kind in (("tuple", tuple), ("set", set), ("frozenset", frozenset)):
-        if isinstance(value, kind):
-            return {name: inner(value)}
-    if isinstance(value, decimal.Decimal):
-        return {"decimal": str(value)}
-    if isinstance(value, fractions.Fraction):
-        return {"fraction": [hex(value.numerator), hex(value.denominator)]}
-    if isinstance(value, range):
-        return {"range": [hex(value.start), hex(value.stop), hex(value.step)]}
-    if type(value).__module__ == "numpy" and hasattr(value, "item") and value.ndim == 0:
-        return encode(value.item(), keep)
-    return {"remote": keep(value)}
-
-
-def integers(values):
-    return [int(it, 16) for it in values]
-
-
-def decode(value, remote):
-    """The plain value; raises where the notation is not one. `remote` makes a stand-in of a number."""
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    if isinstance(value, list):
-        return [decode(it, remote) for it in value]
-    ((name, content),) = value.items()
-    if name in ("tuple", "set", "frozenset"):
-        return getattr(builtins, name)(decode(it, remote) for it in content)
-    if name == "dict":
-        return {decode(key, remote): decode(it, remote) for key, it in content}
-    if name == "int":
-        return int(content, 16)
-    if name == "float":
-        return float.fromhex(content)
-    if name == "complex":
-        return complex(*[float.fromhex(it) for it in content])
-    if name == "bytes":
-        return bytes.fromhex(content)
-    if name == "decimal":
-        return decimal.Decimal(content)
-    if name == "fraction":
-        return fractions.Fraction(*integers(content))
-    if name == "range":
-        return range(*integers(content))
-    if name == "remote":
-        return remote(int(content))
-    raise ValueError("no value")
-
-
-# ---- the judge's side of a call
 
 
 class Ended(BaseException):
@@ -139,7 +34,7 @@ class Ended(BaseException):
 
 
 class Remote:
-    """An object that lives in the candidate: called, read, set and walked through, never compared."""
+    """An object in the candidate: called, read, set and walked through, never compared."""
 
     def __init__(self, candidate, target):
         object.__setattr__(self, "_candidate", candidate)
@@ -164,7 +59,7 @@ class ArgumentPickler(pickle.Pickler):
 
 
 def raised(name, message):
-    """An error of the candidate, as the tests see it. StopIteration would end a loop of the tests."""
+    """An error of the candidate, for the tests. StopIteration would end a loop of theirs."""
     kind = getattr(builtins, name, None) if isinstance(name, str) else None
     unfit = (StopIteration, StopAsyncIteration, Warning, UnicodeError)
     is_fit = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, unfit)
@@ -176,88 +71,33 @@ class Candidate:
         data = io.BytesIO()
         ArgumentPickler(data, protocol=4).dump(question)
         try:
-            send(CALLS, data.getvalue())
+            values.send(values.CALLS, data.getvalue())
             return self.reply()
         except BrokenPipeError:
             raise Ended("the code ended its process")
 
     def reply(self):
-        data = receive(REPLIES)
+        data = values.receive(values.REPLIES)
         if data is None:
             raise Ended("the code ended its process")
         try:
             reply = json.loads(data)
             if "value" in reply:
-                return decode(reply["value"], lambda number: Remote(self, number))
+                return values.decode(reply["value"], lambda number: Remote(self, number))
             name, message = [str(it) for it in reply["error"]]
         except Exception:
             raise RuntimeError("the code answered with no value")
         raise raised(name, message)
 
 
-# ---- the candidate's process
-
-
-class Objects(pickle.Unpickler):
-    """Arguments; a stand-in of the judge's becomes the object again."""
-
-    def __init__(self, data, held, names):
-        super().__init__(io.BytesIO(data))
-        self.held, self.names = held, names
-
-    def persistent_load(self, target):
-        return self.names[target] if isinstance(target, str) else self.held[target]
-
-
-def operate(kind, target, *rest):
-    if kind == "call":
-        return target(*rest[0], **rest[1])
-    if kind == "get":
-        return getattr(target, rest[0])
-    if kind == "set":
-        return setattr(target, rest[0], rest[1])
-    items = []
-    for item in target:
-        items.append(item)
-        if len(items) > MAX_ITEMS:
-            raise ValueError("an iterator of more than %d items" % MAX_ITEMS)
-    return items
-
-
-def respond(data, held, names):
-    try:
-        kind, target, *rest = Objects(data, held, names).load()
-        value = operate(kind, names[target] if isinstance(target, str) else held[target], *rest)
-        text = json.dumps({"value": encode(value, lambda it: held.append(it) or len(held) - 1)})
-    except BaseException as error:
-        message = str(error)[:MAX_TEXT]
-        text = json.dumps({"error": [type(error).__name__, message]})
-    send(REPLIES, text.encode())
-
-
-def load(code):
-    """The names that the code defines, or the error that it ends in."""
-    names = {"__name__": "candidate", "__builtins__": builtins}
-    try:
-        exec(compile(code, "<code>", "exec"), names)
-        return names, None
-    except BaseException as error:
-        return names, [type(error).__name__, str(error)[:MAX_TEXT]]
-
-
-def serve(text):
-    names, error = load(text)
-    send(REPLIES, json.dumps({"value": None} if error is None else {"error": error}).encode())
-    held = []
-    while error is None:
-        data = receive(CALLS)
-        if data is None:
-            break
-        respond(data, held, names)
-    os._exit(0)
-
-
-# ---- the tests
+MARKED = """
+try:
+    __entered__(NUMBER)
+    if ...:
+        __held__(NUMBER)
+except Exception:
+    pass
+"""
 
 
 class Marks(ast.NodeTransformer):
@@ -272,9 +112,7 @@ class Marks(ast.NodeTransformer):
         number = self.first + len(self.texts)
         self.texts.append(shorten(ast.unparse(node)))
         self.is_nested.append(self.depth > 0)
-        marked = ast.parse(
-            "try:\n __entered__(%d)\n if 0:\n  __held__(%d)\nexcept Exception: pass" % (number, number)
-        ).body[0]
+        marked = ast.parse(MARKED.replace("NUMBER", str(number))).body[0]
         marked.body[1].test = node.test
         return ast.fix_missing_locations(ast.copy_location(marked, node))
 
@@ -395,7 +233,7 @@ def over(*_):
     raise Ended("the time is over")
 
 
-def judge(text, time_ms):
+def main(text, time_ms):
     """`text`: JSON of the tests. Writes the verdict and ends the process."""
     os.chdir("/")
     run, tests, candidate = Run(), json.loads(text), Candidate()
@@ -417,4 +255,4 @@ def judge(text, time_ms):
 def send_verdict(verdict):
     data = json.dumps(verdict).encode()
     while data:
-        data = data[os.write(VERDICT, data) :]
+        data = data[os.write(values.VERDICT, data) :]
