@@ -31,6 +31,14 @@ GLANCE = 0.02  # seconds between two looks at the disk
 SET_CHILD_SUBREAPER = 36
 READY = b"r"
 BROKEN = 70  # exit code
+# Loads what a module loads when it is first used; each snippet would pay for it again.
+FIRST_USE = {
+    "sympy": """
+from sympy import *
+x = symbols("x")
+str([diff(x**3), integrate(x**2), solve(x**2 - 1), simplify(sin(x) ** 2 + cos(x) ** 2)])
+""",
+}
 
 
 def answer(header, *parts):
@@ -57,6 +65,7 @@ class Zygote:
         for name in fresh:
             try:
                 importlib.import_module(name)
+                exec(FIRST_USE.get(name, ""), {})
             except ImportError:
                 continue
         if fresh:
