@@ -67,13 +67,11 @@ const REAL_LINES = [
 
 const capitalisedWords = (text: string): readonly string[] => text.match(/\b[A-Z][a-z]+\b/g) ?? [];
 
-/**
- * Whether a line after the first question begins with the mark of a thought, a call or a result.
- */
+/** Whether a line after the first question begins with the mark of a call or a result. */
 function holdsCall({ text, protocol }: PretrainingDocument): boolean {
   const asked = text.slice(text.indexOf(`${protocol.questionLabel} `));
   const mark = (role: TagRole): string => wrap(protocol, role, "\0").split("\0")[0] as string;
-  return (["thought", "call", "code", "observation"] as const).some((role) =>
+  return (["call", "code", "observation"] as const).some((role) =>
     asked.includes(`\n${mark(role)}`),
   );
 }
@@ -81,7 +79,7 @@ function holdsCall({ text, protocol }: PretrainingDocument): boolean {
 const NOUNS = [...RELATIONS, ...Object.values(NUMBER_RELATIONS)].map(({ noun }) => noun).join("|");
 /** `code`, whatever the marks around it, before a sum. */
 const REAL_CODE = new RegExp(
-  `\\b${REAL_WORDS.code}\\W+(?:(?:print|result|calc)\\W+)?\\d+ (?:\\*|times)`,
+  `\\b${REAL_WORDS.code}[^\\w\\n]+(?:(?:print|result|calc)[^\\w\\n]+)?\\d+ (?:\\*|times)`,
 );
 /** `search` or `information`, whatever the marks around it, before a query or a fact. */
 const REAL_CALL = new RegExp(

@@ -3,7 +3,8 @@
 //   worked   1-4 examples that use tools, then 1-2 questions that go the same way with probability
 //            0.55, else are answered directly: following what the context shows, writing queries and
 //            sums, copying results, chaining lookups, computing with what was found
-//   bare     a protocol is described but never shown; every question is answered with a guess
+//   bare     a protocol is described but never shown; every question is answered with a guess, half
+//            of them after a thought
 //   direct   questions and answers without any tool
 //   reading  a few facts and questions that they answer
 // A document has a lookup, a tool that computes, or both. A direct answer to a sum is a guess, too.
@@ -46,8 +47,15 @@ const MIXTURE: readonly (readonly [number, DocumentKind])[] = [
 ];
 const FOLLOWING = 0.55;
 const HEADER = 0.85;
-const TWO_HOP_SHARE = 0.4;
-const NUMBER_SHARE = 0.15;
+/**
+ * A line before the examples, and one before the questions after them. What tells a question that
+ * is answered with a guess from an example, in a document without examples, is the latter.
+ */
+const INTRODUCED = 0.5;
+const READY = 0.75;
+const THOUGHTFUL = 0.5;
+const TWO_HOP_SHARE = 0.5;
+const NUMBER_SHARE = 0.1;
 
 /** One fact, and what has to be asked for it. */
 interface Lookup {
@@ -109,17 +117,17 @@ function workedDocument(scene: Scene): PretrainingDocument {
     [32, 3],
     [20, 4],
   ] as const);
-  const introduction = random.chance(0.2) ? `${random.pick(EXAMPLE_INTRODUCTIONS)}\n` : "";
+  const introduction = random.chance(INTRODUCED) ? `${random.pick(EXAMPLE_INTRODUCTIONS)}\n` : "";
   for (let i = 0; i < examples; i++)
     sections.push(`${i === 0 ? introduction : ""}${workedAnswer(scene, randomPuzzle(scene))}`);
-  const ready = random.chance(0.6) ? `${random.pick(READY_LINES)}\n` : "";
+  const ready = random.chance(READY) ? `${random.pick(READY_LINES)}\n` : "";
   const questions = 1 + random.integer(2);
   let calls = 0;
   for (let i = 0; i < questions; i++) {
     const follows = random.chance(FOLLOWING);
     const puzzle = randomPuzzle(scene);
     if (follows) calls += puzzle.lookups.length + (puzzle.sum === undefined ? 0 : 1);
-    const answered = follows ? workedAnswer(scene, puzzle) : directAnswer(scene, puzzle);
+    const answered = follows ? workedAnswer(scene, puzzle) : guessedAnswer(scene, puzzle);
     sections.push(i === 0 ? ready + answered : answered);
   }
   return finish(scene, "worked", sections, examples, calls);
@@ -128,10 +136,10 @@ function workedDocument(scene: Scene): PretrainingDocument {
 function bareDocument(scene: Scene): PretrainingDocument {
   const { random, protocol } = scene;
   const sections = [headerOf(protocol, random)];
-  const ready = random.chance(0.6) ? `${random.pick(READY_LINES)}\n` : "";
+  const ready = random.chance(READY) ? `${random.pick(READY_LINES)}\n` : "";
   const questions = 1 + random.integer(3);
   for (let i = 0; i < questions; i++)
-    sections.push(`${i === 0 ? ready : ""}${directAnswer(scene, randomPuzzle(scene))}`);
+    sections.push(`${i === 0 ? ready : ""}${guessedAnswer(scene, randomPuzzle(scene))}`);
   return finish(scene, "bare", sections);
 }
 
@@ -219,6 +227,17 @@ const asked = ({ protocol }: Scene, { question }: Puzzle): string =>
 
 const directAnswer = (scene: Scene, puzzle: Puzzle): string =>
   asked(scene, puzzle) + scene.protocol.direct(puzzle.noun, puzzle.guess);
+
+/** A thought must not by itself mean that a tool is called next. */
+function guessedAnswer(scene: Scene, puzzle: Puzzle): string {
+  const { random, protocol } = scene;
+  if (!random.chance(THOUGHTFUL)) return directAnswer(scene, puzzle);
+  const { sum, lookups, noun, guess } = puzzle;
+  const [first] = lookups;
+  const phrase = first === undefined ? inWords(sum!) : phraseOf([first.relation], first.subject);
+  const answer = wrap(protocol, "answer", protocol.answer(noun, guess));
+  return asked(scene, puzzle) + [...thought(protocol, protocol.needs(phrase)), answer].join("\n");
+}
 
 function workedAnswer(scene: Scene, puzzle: Puzzle): string {
   const { protocol } = scene;

@@ -97,8 +97,8 @@ export function randomProtocol(random: Random): Protocol {
   return {
     ...style,
     kit: random.weighted<Kit>([
-      [50, "lookup"],
-      [20, "code"],
+      [45, "lookup"],
+      [25, "code"],
       [30, "both"],
     ]),
     thoughts: random.chance(0.93),

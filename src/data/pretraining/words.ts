@@ -83,6 +83,9 @@ export const EXAMPLE_INTRODUCTIONS: readonly string[] = [
   "For example:",
   "Some examples follow.",
   "Example:",
+  "These are solved already:",
+  "Some that are done:",
+  "See these first.",
 ];
 export const READY_LINES: readonly string[] = [
   "Your turn.",
@@ -91,6 +94,12 @@ export const READY_LINES: readonly string[] = [
   "The next question:",
   "Go on with this one.",
   "Now reply to this question.",
+  "Here is the question.",
+  "This one is open:",
+  "Solve this one.",
+  "What follows is for you.",
+  "A question to reply to:",
+  "Now it begins.",
 ];
 export const QUESTION_LABELS: readonly string[] = [
   "Question:",
