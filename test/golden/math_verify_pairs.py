@@ -1,5 +1,5 @@
 """What math-verify (pip install math-verify) says of the pairs in math-pairs.json: it writes those that it judges
-otherwise to math-verify.json, for a person to look at. Used once, by hand: python3 test/golden/math.py"""
+otherwise to math-verify.json, for a person to look at. Used once, by hand: python3 test/golden/math_verify_pairs.py"""
 
 import json
 import logging
