@@ -15,7 +15,7 @@ import { babble } from "./babble.ts";
 import { fixture, type RealModel } from "./fixtures.ts";
 
 const SIZES = {
-  hidden_size: 16,
+  hidden_size: 32,
   num_hidden_layers: 2,
   num_attention_heads: 2,
   num_key_value_heads: 1,

@@ -109,7 +109,7 @@ function overridesFor(recipe: Recipe, family: RealModel | undefined): string[] {
     ...(data.validation === undefined ? [] : [`data.validation=${withFiles(data.validation)}`]),
     ...(tool["search"]?.kind !== "retriever" ? [] : [`tool.search.url=${retriever.url}`]),
     "rollout.prompts_per_step=2",
-    "rollout.samples_per_prompt=4",
+    `rollout.samples_per_prompt=${family === undefined ? 16 : 4}`, // nano calls now and then
     "rollout.max_turn_tokens=32",
     "rollout.max_new_tokens=64",
     "eval.limit=2",

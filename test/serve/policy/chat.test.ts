@@ -65,7 +65,7 @@ const promptOf = async (fields: object): Promise<string> => {
 };
 
 test("a chat completion is the completion of the rendered messages", async () => {
-  const asked = { temperature: 0, max_tokens: 12 };
+  const asked = { temperature: 0, max_tokens: 4 };
   const { object, choices, usage } = await chat(asked);
   const prompt = "user: Who founded Orn?\nassistant:";
   const plain = (await (await post(served, "completions", { prompt, ...asked })).json()) as {
@@ -157,12 +157,12 @@ test("streamed pieces, joined, are the whole answer", async () => {
 test("an entry of logprobs has text, bytes and the most probable beside it", async () => {
   const { choices } = await chat({
     temperature: 0,
-    max_tokens: 8,
+    max_tokens: 4,
     logprobs: true,
     top_logprobs: 3,
   });
   const { content } = choices[0]!.logprobs!;
-  expect(content).toHaveLength(8);
+  expect(content).toHaveLength(4);
   expect(content.map(({ token }) => token).join("")).toBe(choices[0]!.message.content);
   for (const { token, logprob, bytes, top_logprobs } of content) {
     expect(Buffer.from(bytes).toString()).toBe(token);
