@@ -23,9 +23,9 @@ export function openAsked(options: RewardOptions): AskedReward {
   if (profile === undefined && fileReward === undefined) {
     throw usage("no reward is named", "add --profile NAME, --recipe FILE or --file-reward FILE");
   }
-  const { name, tags: usual } = rewardProfile(profile ?? "icrl");
+  const { name, tags: usual, tools } = rewardProfile(profile ?? "icrl");
   const parsed = rewardSection.safeParse({ profile: name, file: fileReward });
-  if (parsed.success) return { recipe: parsed.data, tags: tagProfile(tags ?? usual) };
+  if (parsed.success) return { recipe: parsed.data, tags: tagProfile(tags ?? usual, tags === undefined ? tools : undefined) };
   const message = parsed.error.issues[0]!.message;
   throw new UserError(`not ${message}`, { where: `--file-reward ${fileReward}`, exitCode: 2 });
 }

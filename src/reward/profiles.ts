@@ -11,10 +11,13 @@ import {
 } from "../config/reward-recipe.ts";
 import { suggestion, UserError } from "../config/errors.ts";
 import type { AnswerPlace } from "./answer.ts";
+import { PYTHON } from "./tag-profiles.ts";
+import type { ToolTag } from "./tags.ts";
 
 export interface RewardProfile {
   readonly name: string;
   readonly tags: string; // the tag profile that the text is read by, unless the caller has its own
+  readonly tools?: readonly ToolTag[]; // whose tags these are; absent: the tag profile's usual one
   /** total = sum of weight x term; a term without a weight is not paid. */
   readonly weights: Readonly<Partial<Record<TermName, number>>>;
   readonly accuracy: AccuracyKind;
@@ -57,7 +60,7 @@ const icrlOfficial: RewardProfile = {
   penalties: { ...penalties, empty_response: 0 },
 };
 
-const icrlMath: RewardProfile = { ...icrl, name: "icrl-math", accuracy: "math" };
+const icrlMath: RewardProfile = { ...icrl, name: "icrl-math", accuracy: "math", tools: [PYTHON] };
 
 /** Search-R1 (arXiv 2503.09516): exact match and nothing else; the format is measured, not paid. */
 const searchR1: RewardProfile = {
@@ -98,7 +101,7 @@ const torl: RewardProfile = {
 };
 
 /** The share of its tests that the code in the answer passes, and the format as in `icrl`. */
-const code: RewardProfile = { ...icrl, name: "code", accuracy: "tests" };
+const code: RewardProfile = { ...icrl, name: "code", accuracy: "tests", tools: [PYTHON] };
 
 const profiles: Readonly<Record<RewardProfileName, RewardProfile>> = {
   icrl,

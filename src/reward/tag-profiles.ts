@@ -22,7 +22,7 @@ const inLine = ({ open, close }: TagPair): Wrap => ({ before: `${open} `, after:
 const onLines = ({ open, close }: TagPair): Wrap => ({ before: `${open}\n`, after: `\n${close}` });
 
 const search: ToolTag = { name: "search", tag: "search", textParameter: "query" };
-const python: ToolTag = { name: "python", tag: "code", textParameter: "code" };
+export const PYTHON: ToolTag = { name: "python", tag: "code", textParameter: "code" };
 
 const THINK = pair("think");
 const ANSWER = pair("answer");
@@ -51,7 +51,7 @@ const tagged: ProfileMaker = {
 };
 
 const retool: ProfileMaker = {
-  usualTool: python,
+  usualTool: PYTHON,
   make(tools) {
     const tags = pair("code");
     const wrap = { before: `${tags.open}\n\`\`\`python\n`, after: `\n\`\`\`\n${tags.close}` };
@@ -71,7 +71,7 @@ const retool: ProfileMaker = {
 };
 
 const torl: ProfileMaker = {
-  usualTool: python,
+  usualTool: PYTHON,
   make(tools) {
     const wrap = { before: "```python\n", after: "\n```" };
     const call = formOf(onlyTool("torl", tools), { open: "```python", close: "```" }, wrap);
