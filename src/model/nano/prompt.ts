@@ -23,5 +23,5 @@ export const nanoPrompt = {
   question: "Question: ",
   toolsInstruction: "Use the tools when they help, then give the answer.",
   code: "{open} your code {close}",
-  result: "{open} the final result {close}",
+  result: "{open} your reply {close}",
 } as const;
