@@ -60,7 +60,7 @@ describe.skipIf(reason !== undefined)(`the sandbox${reason ? ` (skipped: ${reaso
       const folder = mkdtempSync(join(tmpdir(), "icrl-"));
       writeFileSync(join(folder, "secret"), SECRET);
       const known =
-        "/etc/passwd /etc/shadow /etc/hostname /etc/resolv.conf /root/.profile /work /home /sys /proc " +
+        "/etc/passwd /etc/shadow /etc/hostname /etc/resolv.conf /root/.profile /srv /home /sys /proc " +
         "/run /var /usr/bin/env /bin/sh /dev/vda /dev/kmsg /dev/mem /dev/tty /dev/ptmx /dev/fd/0";
       const own = [join(folder, "secret"), import.meta.path, join(homedir(), ".bashrc")];
       const places = [...known.split(" "), ...own];
