@@ -8,6 +8,7 @@
 // the first can't exceed the machine's; nor can one from their sum.
 
 import type { PolicyConfig, TrieBatch } from "../ffi/policy.ts";
+import { tokenFlops } from "../src/train/plan/cost.ts";
 import { numRollouts, type StepShape } from "./shapes.ts";
 
 export interface Flops {
@@ -16,16 +17,12 @@ export interface Flops {
 }
 
 /** Weights that each token is multiplied with; the embedding is looked up, the head is apart. */
-export function bodyWeights(config: PolicyConfig): number {
-  const { hidden, layers, heads, kvHeads, headDim, ffn } = config;
-  return layers * (hidden * headDim * (2 * heads + 2 * kvHeads) + 3 * hidden * ffn);
-}
+export const bodyWeights = (config: PolicyConfig): number => tokenFlops(config).layers / 2;
 
-export const headWeights = ({ hidden, vocab }: PolicyConfig): number => hidden * vocab;
+export const headWeights = (config: PolicyConfig): number => tokenFlops(config).head / 2;
 
 /** One product of attention over one pair of query and key, in all heads and layers. */
-const pairFlops = ({ heads, headDim, layers }: PolicyConfig): number =>
-  2 * heads * headDim * layers;
+const pairFlops = (config: PolicyConfig): number => tokenFlops(config).key / 2;
 
 /** Forward and backward of training batches; the forward of some layers is computed twice. */
 export function updateFlops(

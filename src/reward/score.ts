@@ -9,7 +9,7 @@ import { finalAnswer } from "./answer.ts";
 import { chargedPenalties, formatScore, isValidFormat } from "./format.ts";
 import type { RewardProfile } from "./profiles.ts";
 import { isValidSequence } from "./sequence.ts";
-import { ownText, type TagProfile } from "./tags.ts";
+import type { TagProfile } from "./tags.ts";
 
 export interface ScoredText {
   readonly prompt: string;
@@ -83,15 +83,4 @@ function termsOf(
     attempt: Number(isAnswered && accuracy === 0 && !isInOrder),
     execution_failed: Number(executionFailed),
   };
-}
-
-/**
- * Scores a response whose token roles are not known: its observations are recognised by their tags.
- */
-export function scoreResponse(
-  profile: RewardProfile,
-  tags: TagProfile,
-  text: Omit<ScoredText, "policyText">,
-): Reward {
-  return scoreRollout(profile, tags, { ...text, policyText: ownText(tags, text.response) });
 }

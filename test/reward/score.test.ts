@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { PENALTIES, type RewardRecipe, rewardSection } from "../../src/config/reward-recipe.ts";
-import { profileOf, rewardProfile } from "../../src/reward/profiles.ts";
+import { profileOf, type RewardProfile, rewardProfile } from "../../src/reward/profiles.ts";
 import { faultNames } from "../../src/reward/format.ts";
-import { scoreResponse, scoreRollout } from "../../src/reward/score.ts";
-import { tagProfile } from "../../src/reward/tags.ts";
+import { type ScoredText, scoreRollout } from "../../src/reward/score.ts";
+import { ownText, type TagProfile, tagProfile } from "../../src/reward/tags.ts";
 
 const tags = tagProfile("icrl");
 const golds = ["Emmanuel Macron", "Macron"];
@@ -13,6 +13,13 @@ const prompt =
 const searched =
   "<think> x </think> <search> president </search> <information> Doc 1 </information> " +
   "<think> y </think> ";
+
+/** Where token roles are not known, observations are recognised by their tags. */
+const scoreResponse = (
+  profile: RewardProfile,
+  tags: TagProfile,
+  text: Omit<ScoredText, "policyText">,
+) => scoreRollout(profile, tags, { ...text, policyText: ownText(tags, text.response) });
 
 function score(profile: string, response: string) {
   return scoreResponse(rewardProfile(profile), tags, { prompt, response, golds });

@@ -220,13 +220,13 @@ export function headRows(shape: EngineShape): number {
 }
 
 /** Logits of `rows` targets, and what their product or their gradients need besides. */
-function headBytes(shape: EngineShape, rows: number, backward: boolean): number {
+function headBytes(shape: EngineShape, rows: number): number {
   const { hidden, vocab } = shape.config;
   const { e, w } = widths(shape);
   const chosen = rows * (e * (2 * hidden + vocab) + w);
   const forward = productBytes(shape, rows, vocab, hidden);
   const gradients = Math.max(weightGradBytes(shape, vocab), 2 * rows * e * hidden);
-  return chosen + (backward ? Math.max(forward, gradients) : forward);
+  return chosen + Math.max(forward, gradients);
 }
 
 /** Peak of logprobs and backward of a micro-batch, beyond what is resident. */
@@ -270,15 +270,7 @@ export function headRowBytes(shape: EngineShape, recomputed: number): number {
 
 /** Of the head's targets at its peak. */
 export const headPeak = (shape: EngineShape, targets: number): number =>
-  8 * targets + headBytes(shape, Math.min(targets, headRows(shape)), true);
-
-/** Peak of the logprobs of a batch that keep nothing: the reference's. */
-export function logprobsBytes(shape: EngineShape, T: number, N: number): number {
-  const { e } = widths(shape);
-  const stream = T * e * shape.config.hidden;
-  const head = stream + headBytes(shape, Math.min(N, headRows(shape)), false);
-  return arraysBytes(T, N) + Math.max(layerForwardBytes(shape, T), head);
-}
+  8 * targets + headBytes(shape, Math.min(targets, headRows(shape)));
 
 /** Peak of one step of the rollout engine: T new tokens, `rows` of them sampled after. */
 export function rolloutBytes(shape: EngineShape, T: number, rows: number): number {

@@ -10,7 +10,6 @@ import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "../../../
 import { Trainer } from "../../../ffi/trainer.ts";
 import {
   batchBytes,
-  logprobsBytes,
   residentBytes,
   sumBytes,
 } from "../../../src/train/plan/memory.ts";
@@ -40,7 +39,6 @@ function ratios(config: PolicyConfig, dtype: Dtype, batch: TrieBatch, recomputed
   return {
     resident: sumBytes(residentBytes(shape, options)) / resident,
     batch: batchBytes(shape, { tokens, targets, recomputed }) / peakOf(train),
-    reference: logprobsBytes(shape, tokens, targets) / peakOf(() => policy.logprobs(batch)),
   };
 }
 
