@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define ICRL_ABI 2
+#define ICRL_ABI 3
 
 typedef struct icrl_device icrl_device;
 typedef struct icrl_policy icrl_policy;
@@ -131,9 +131,20 @@ int32_t icrl_cache_forward(icrl_cache* cache, int32_t num_tokens, const int32_t*
 typedef struct {
   double beta1, beta2, eps, weight_decay; /* AdamW; decay applies to matrices only when decay_matrices_only is 1 */
   double muon_momentum;                   /* > 0: Muon (Nesterov) on the layers' matrices, AdamW on the rest */
+  double lora_alpha;                      /* adapters are scaled by lora_alpha / lora_rank */
   int32_t decay_matrices_only;
   int32_t head_rows;                      /* rows of logits that exist at once in the chunked LM head; 0 picks */
+  int32_t lora_rank;                      /* > 0: only adapters of the matrices in lora_targets learn; all else is frozen */
+  int32_t lora_targets;                   /* of icrl_lora_target, together */
+  int32_t state_bits;                     /* of a moment of AdamW: 32, or 8 in blocks with a scale each */
+  int32_t master;                         /* 1: weights in fp32 beside a narrower policy's; 0: its own, rounded stochastically */
+  int32_t offload;                        /* 1: moments and master weights live in the host's memory */
+  uint32_t seed;                          /* of stochastic rounding and of fresh adapters */
 } icrl_trainer_config;
+enum icrl_lora_target {
+  ICRL_LORA_Q = 1, ICRL_LORA_K = 2, ICRL_LORA_V = 4, ICRL_LORA_O = 8,
+  ICRL_LORA_GATE = 16, ICRL_LORA_UP = 32, ICRL_LORA_DOWN = 64
+};
 enum icrl_trainer_tensor {
   ICRL_TRAINER_GRADIENT = 0,
   ICRL_TRAINER_FIRST_MOMENT = 1, /* AdamW's exp_avg; Muon's momentum buffer */
@@ -141,7 +152,10 @@ enum icrl_trainer_tensor {
   ICRL_TRAINER_MASTER = 3        /* fp32 weights; the policy's own when that is fp32 */
 };
 
-int32_t icrl_trainer_open(icrl_policy* policy, const icrl_trainer_config* config, icrl_trainer** trainer /* new */);
+/* base: with LoRA the frozen weights, of the policy's config, borrowed for the trainer's life; the policy holds them merged with
+ * the adapters. Else null. */
+int32_t icrl_trainer_open(icrl_policy* policy, icrl_policy* base, const icrl_trainer_config* config,
+                          icrl_trainer** trainer /* new */);
 void icrl_trainer_close(icrl_trainer* trainer);
 /* The order is logprobs, backward, any number of times, then step; anything else is INVALID_ARGUMENT.
  * logprobs keeps the activations; backward adds to the gradients and frees them. Of the first recompute_layers layers only

@@ -2,7 +2,7 @@
 import type { FFIFunction } from "bun:ffi";
 
 /** The ABI of icrl.h that these symbols describe. */
-export const ABI = 2;
+export const ABI = 3;
 
 const batch = ["i32", "ptr", "ptr", "i32", "ptr", "i32", "ptr", "ptr"] as const;
 
@@ -44,7 +44,7 @@ export const symbols = {
     returns: "i32",
   },
 
-  icrl_trainer_open: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+  icrl_trainer_open: { args: ["ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   icrl_trainer_close: { args: ["ptr"], returns: "void" },
   icrl_trainer_logprobs: { args: ["ptr", ...batch, "f64", "i32", "ptr", "ptr"], returns: "i32" },
   icrl_trainer_backward: { args: ["ptr", "i32", "ptr", "ptr"], returns: "i32" },

@@ -35,7 +35,7 @@ export class Trainer implements Disposable {
 
   static open(policy: Policy, config: TrainerConfig): Trainer {
     const packed = packConfig(config);
-    const handle = openHandle<"trainer">((out) => check("icrl_trainer_open", policy.handle, packed, out));
+    const handle = openHandle<"trainer">((out) => check("icrl_trainer_open", policy.handle, null, packed, out));
     return new Trainer(handle, policy, config);
   }
 
@@ -131,12 +131,13 @@ function recomputedLayers(recompute: Recompute, layers: number): number {
   return recompute === "layers" ? layers : 0;
 }
 
-/** `struct icrl_trainer_config`: five doubles and two int32. */
+/** `struct icrl_trainer_config`: six doubles, seven int32 and a uint32. */
 function packConfig(config: TrainerConfig): Uint8Array {
-  const view = new DataView(new ArrayBuffer(48));
+  const view = new DataView(new ArrayBuffer(80));
   const { beta1, beta2, eps, weightDecay, muonMomentum = 0, decayMatricesOnly = false, headRows = 0 } = config;
-  [beta1, beta2, eps, weightDecay, muonMomentum].forEach((value, index) => view.setFloat64(8 * index, value, true));
-  view.setInt32(40, Number(decayMatricesOnly), true);
-  view.setInt32(44, headRows, true);
+  const doubles = [beta1, beta2, eps, weightDecay, muonMomentum, 0];
+  doubles.forEach((value, index) => view.setFloat64(8 * index, value, true));
+  const ints = [Number(decayMatricesOnly), headRows, 0, 0, 32, 1, 0, 0];
+  ints.forEach((value, index) => view.setInt32(48 + 4 * index, value, true));
   return new Uint8Array(view.buffer);
 }

@@ -29,9 +29,11 @@ struct icrl_trainer {
   int64_t chunk_rows() const { return config.head_rows > 0 ? config.head_rows : default_chunk_rows(*policy); }
 };
 
-int32_t icrl_trainer_open(icrl_policy* policy, const icrl_trainer_config* config, icrl_trainer** trainer) {
+int32_t icrl_trainer_open(icrl_policy* policy, icrl_policy* base, const icrl_trainer_config* config, icrl_trainer** trainer) {
   return guard([&] {
     require(policy && config && trainer, "a pointer is null");
+    require(config->lora_rank == 0 && base == nullptr, "adapters are not there yet");
+    require(config->state_bits == 32 && config->master == 1 && config->offload == 0, "the optimizer keeps fp32 on the device");
     auto t = std::unique_ptr<icrl_trainer>(new icrl_trainer{policy, *config});
     t->grads = make_weights(policy->config, policy->options().dtype(policy->wide()), true);
     t->optimizer = OptimizerState(*policy, *config, t->grads);
