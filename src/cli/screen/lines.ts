@@ -60,8 +60,8 @@ function figures(metrics: StepMetrics): string[] {
 const memoryText = ({ memory: { usedBytes, plannedBytes } }: StepMetrics): string =>
   `memory ${bytesText(usedBytes)} of ${bytesText(plannedBytes)} planned`;
 
-const speeds = ({ decode, update }: StepMetrics): string =>
-  `decode ${count(decode.tokensPerSecond)}, update ${count(update.tokensPerSecond)} tok/s`;
+const speeds = ({ decode, decodeOccupancy, update }: StepMetrics): string =>
+  `decode ${count(decode.tokensPerSecond)} (batch ${decodeOccupancy.toFixed(0)}), update ${count(update.tokensPerSecond)} tok/s`;
 
 /** "  stage1, 0 shots  EM 0.463 ±0.07  1-hop 0.46  2-hop 0.23  format 0.90  calls 1.30". */
 export function evaluationLine(evaluation: Evaluation, style: Style): string {

@@ -15,6 +15,7 @@ import {
 import { plotLines } from "./plot.ts";
 import { sampleLines, sideBySideLines } from "./rollout.ts";
 import type { Decode } from "./rollout.ts";
+import { speedLines } from "./speed.ts";
 import { startState, withEvalPlan, withEvaluation, withStage, withStep } from "./state.ts";
 import type { ScreenState } from "./state.ts";
 import { duration, harmless, plural } from "./style.ts";
@@ -64,7 +65,7 @@ export function peopleObserver(output: Output, decode: Decode): RunObserver {
   };
 }
 
-/** The last page: table, plot, the same question before and after, and where it all is. */
+/** The last page: table, plot, the same question before and after, speed, and where it all is. */
 export function endLines(
   state: ScreenState,
   end: RunEnd,
@@ -86,6 +87,7 @@ export function endLines(
       sideBySideLines(state.shown, decode, Math.min(width, 140), style),
       style,
     ),
+    speedLines(state.steps, style),
     toolLines(end.tools ?? []),
     [endLine(end, state, style)],
   ];
