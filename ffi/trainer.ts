@@ -1,8 +1,17 @@
 // Gradients and optimizer state of one policy. The order is logprobs, backward, any number of times, then step.
 // Legend: N targets of a batch.
 import { InvalidArgumentError } from "./errors.ts";
+import { adapterTensors, type LoraConfig, targetBits } from "./lora.ts";
 import { cText, check, live, native, type NativeHandle, openHandle } from "./native.ts";
-import { batchArgs, DTYPE_CODE, type Logprobs, newLogprobs, type Policy, type TrieBatch } from "./policy.ts";
+import {
+  batchArgs,
+  DTYPE_CODE,
+  type Logprobs,
+  newLogprobs,
+  type Policy,
+  type TensorInfo,
+  type TrieBatch,
+} from "./policy.ts";
 
 /** AdamW; with `muonMomentum` the layers' matrices are trained by Muon instead. */
 export interface TrainerConfig {
@@ -13,6 +22,8 @@ export interface TrainerConfig {
   readonly muonMomentum?: number;
   readonly decayMatricesOnly?: boolean;
   readonly headRows?: number; // logits rows that exist at once; default: about 32 MiB of them
+  readonly lora?: LoraConfig; // only adapters learn
+  readonly seed?: number; // of fresh adapters
 }
 
 /** Of which layers only the inputs are kept for the backward: none, all, or the first so many. */
@@ -29,14 +40,26 @@ export class Trainer implements Disposable {
     handle: NativeHandle<"trainer">,
     readonly policy: Policy,
     readonly config: TrainerConfig,
+    readonly base: Policy | undefined,
   ) {
     this.#handle = handle;
   }
 
-  static open(policy: Policy, config: TrainerConfig): Trainer {
+  /**
+   * `base`: with `config.lora` the frozen weights, which outlive the trainer; the policy becomes a copy of them, merged with
+   * the adapters from then on. Else absent.
+   */
+  static open(policy: Policy, config: TrainerConfig, base?: Policy): Trainer {
     const packed = packConfig(config);
-    const handle = openHandle<"trainer">((out) => check("icrl_trainer_open", policy.handle, null, packed, out));
-    return new Trainer(handle, policy, config);
+    const from = base?.handle ?? null;
+    const handle = openHandle<"trainer">((out) => check("icrl_trainer_open", policy.handle, from, packed, out));
+    return new Trainer(handle, policy, config, base);
+  }
+
+  /** What learns: all of the policy's tensors, or those of its adapters. */
+  tensors(): readonly TensorInfo[] {
+    const { lora } = this.config;
+    return lora === undefined ? this.policy.tensors() : adapterTensors(this.policy.tensors(), lora);
   }
 
   get handle(): NativeHandle<"trainer"> {
@@ -94,19 +117,25 @@ export class Trainer implements Disposable {
   }
 
   readTensor(which: TrainerTensor, name: string): Float32Array<ArrayBuffer> {
-    const out = new Float32Array(this.policy.numel(name));
+    const out = new Float32Array(this.#numel(name));
     this.#transfer("icrl_trainer_tensor_read", which, name, out);
     return out;
   }
 
   readTensorF64(which: TrainerTensor, name: string): Float64Array<ArrayBuffer> {
-    const out = new Float64Array(this.policy.numel(name));
+    const out = new Float64Array(this.#numel(name));
     this.#transfer("icrl_trainer_tensor_read", which, name, out);
     return out;
   }
 
   writeTensor(which: TrainerTensor, name: string, data: Float32Array | Float64Array): void {
     this.#transfer("icrl_trainer_tensor_write", which, name, data);
+  }
+
+  #numel(name: string): number {
+    const info = this.tensors().find((tensor) => tensor.name === name);
+    if (info === undefined) throw new InvalidArgumentError("Trainer", `there is no tensor ${name} that learns`);
+    return info.shape.reduce((product, size) => product * size, 1);
   }
 
   #transfer(
@@ -135,9 +164,11 @@ function recomputedLayers(recompute: Recompute, layers: number): number {
 function packConfig(config: TrainerConfig): Uint8Array {
   const view = new DataView(new ArrayBuffer(80));
   const { beta1, beta2, eps, weightDecay, muonMomentum = 0, decayMatricesOnly = false, headRows = 0 } = config;
-  const doubles = [beta1, beta2, eps, weightDecay, muonMomentum, 0];
+  const { lora, seed = 0 } = config;
+  const doubles = [beta1, beta2, eps, weightDecay, muonMomentum, lora?.alpha ?? 0];
   doubles.forEach((value, index) => view.setFloat64(8 * index, value, true));
-  const ints = [Number(decayMatricesOnly), headRows, 0, 0, 32, 1, 0, 0];
+  const targets = lora === undefined ? 0 : targetBits(lora.targets);
+  const ints = [Number(decayMatricesOnly), headRows, lora?.rank ?? 0, targets, 32, 1, 0, seed | 0];
   ints.forEach((value, index) => view.setInt32(48 + 4 * index, value, true));
   return new Uint8Array(view.buffer);
 }

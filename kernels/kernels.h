@@ -24,7 +24,7 @@ void linear_weight_grad(const Tensor& d_y, const Tensor& x, const Tensor& d_w);
 
 // x[T, D], w[D] -> y[T, D], rstd[T] = 1 / sqrt(mean(x^2) + eps)
 void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd);
-// d_x[T, D] += ; d_w[D] +=
+// d_x[T, D] += ; d_w[D] +=, or undefined: frozen
 void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, const Tensor& d_y, const Tensor& d_x,
                       const Tensor& d_w);
 
@@ -32,7 +32,7 @@ void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, cons
 // rstd[T, heads] is written. table[P, D] holds cos and sin of a position, positions[T] is int32.
 void rope(const Tensor& in, const Tensor& out, const Tensor& norm, double eps, const Tensor& rstd, const Tensor& table,
           const Tensor& positions);
-// d[T, heads, D] in place; d_norm[D] +=
+// d[T, heads, D] in place; d_norm[D] +=, or undefined: frozen
 void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const Tensor& rstd, const Tensor& d_norm,
                    const Tensor& table, const Tensor& positions);
 

@@ -33,7 +33,7 @@ void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, cons
                                           d_x.data_ptr<T>() + begin * dim, partial.data_ptr<T>() + s * dim, end - begin, dim);
       }
     });
-    d_w.add_(partial.sum(0));
+    if (d_w.defined()) d_w.add_(partial.sum(0));
   });
 }
 
@@ -49,7 +49,7 @@ void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, cons
                       const Tensor& d_w) {
   const auto wide = rstd.scalar_type();
   const Tensor normed = x.to(wide) * rstd.unsqueeze(1), d = d_y.to(wide), weighted = d * w.to(wide);
-  d_w.add_((d * normed).sum(0).to(d_w.scalar_type()));
+  if (d_w.defined()) d_w.add_((d * normed).sum(0).to(d_w.scalar_type()));
   d_x.add_(((weighted - normed * (weighted * normed).mean(1, true)) * rstd.unsqueeze(1)).to(d_x.scalar_type()));
 }
 

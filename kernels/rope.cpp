@@ -44,7 +44,7 @@ void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const 
                                        positions.const_data_ptr<int32_t>() + begin, end - begin, heads, dim);
       }
     });
-    if (norm.defined()) d_norm.add_(partial.sum(0));
+    if (d_norm.defined()) d_norm.add_(partial.sum(0));
   });
 }
 
@@ -78,7 +78,7 @@ void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const 
   Tensor g = at::cat({a * cosine + b * sine, b * cosine - a * sine}, 2);
   if (norm.defined()) {
     const Tensor normed = in.to(wide) * rstd.unsqueeze(2), weighted = g * norm.to(wide);
-    d_norm.add_((g * normed).sum(at::IntArrayRef{0, 1}).to(d_norm.scalar_type()));
+    if (d_norm.defined()) d_norm.add_((g * normed).sum(at::IntArrayRef{0, 1}).to(d_norm.scalar_type()));
     g = (weighted - normed * (weighted * normed).mean(2, true)) * rstd.unsqueeze(2);
   }
   d.copy_(g);

@@ -125,16 +125,32 @@ Tensor layer_forward(icrl_policy& p, const LayerWeights& w, const Batch& b, cons
   return project_onto(p, t.middle, activated, w.down);
 }
 
+// Where the gradients of one layer are added.
+struct LayerGradients {
+  const LayerWeights& full;
+  Adapters* adapters;
+  int32_t layer;
+  bool onward;  // something before this layer learns
+
+  bool learns(Matrix m) const { return adapters ? adapters->learns(layer, m) : full.matrix(m).defined(); }
+  // Of y = x W^T.
+  void add(Matrix m, const Tensor& d_y, const Tensor& x) const {
+    if (adapters) adapters->add_gradient(layer, m, d_y, x);
+    else linear_weight_grad(d_y, x, full.matrix(m));
+  }
+};
+
 // d: gradient of the layer's output, becomes that of t.middle.
-void mlp_backward(icrl_policy& p, const LayerWeights& w, LayerTape& t, const Tensor& d, const LayerWeights& g) {
+void mlp_backward(icrl_policy& p, const LayerWeights& w, LayerTape& t, const Tensor& d, const LayerGradients& g) {
   const Tensor activated = at::empty({d.size(0), p.config.ffn}, d.options());
   swiglu(t.gate_up, activated);
-  linear_weight_grad(d, activated, g.down);
+  if (g.learns(Matrix::down)) g.add(Matrix::down, d, activated);
   linear_input_grad(d, w.down, activated);           // now its gradient
   swiglu_backward(t.gate_up, activated, t.gate_up);  // in place
   // A norm computed again costs less than its output kept.
-  linear_weight_grad(t.gate_up, norm(t.middle, w.post_norm, p.config.rms_eps, nullptr), g.gate_up);
-  rmsnorm_backward(t.middle, w.post_norm, t.post_rstd, input_grad(t.gate_up, w.gate_up), d, g.post_norm);
+  if (g.learns(Matrix::gate_up))
+    g.add(Matrix::gate_up, t.gate_up, norm(t.middle, w.post_norm, p.config.rms_eps, nullptr));
+  rmsnorm_backward(t.middle, w.post_norm, t.post_rstd, input_grad(t.gate_up, w.gate_up), d, g.full.post_norm);
 }
 
 // d_qk[T, H + K, D], rotated -> written into d_qkv as the gradients of the raw q and k.
@@ -147,20 +163,20 @@ void rotate_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, cons
   rope_backward(raw.k, d.k, w.k_norm, rstd(p.config.heads, p.config.kv_heads), g.k_norm, table, b.positions);
 }
 
-// d: gradient of t.middle, becomes that of t.input.
+// d: gradient of t.middle, becomes that of t.input where that is needed.
 void attention_block_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, LayerTape& t, const Tensor& d,
-                              const LayerWeights& g) {
+                              const LayerGradients& g) {
   const int64_t rows = d.size(0), heads = p.config.heads, kv_heads = p.config.kv_heads;
-  linear_weight_grad(d, t.attention.view({rows, p.q_width()}), g.o);
+  if (g.learns(Matrix::o)) g.add(Matrix::o, d, t.attention.view({rows, p.q_width()}));
   const Tensor d_attention = input_grad(d, w.o).view({rows, heads, p.config.head_dim});
   const Tensor d_qkv = at::empty_like(t.qkv);
   const QkvViews views = split_heads(p, d_qkv);
   attention_backward(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, kv_heads), split_heads(p, t.qkv).v, b.positions,
                      b.segments, attention_scale(p), t.attention, t.lse, d_attention, views.q, views.k, views.v);
-  rotate_backward(p, w, b, t, d_qkv, g);
-  linear_weight_grad(d_qkv, norm(t.input, w.input_norm, p.config.rms_eps, nullptr), g.qkv);
-  if (g.qkv_bias.defined()) g.qkv_bias.add_(d_qkv.sum(0));
-  rmsnorm_backward(t.input, w.input_norm, t.input_rstd, input_grad(d_qkv, w.qkv), d, g.input_norm);
+  rotate_backward(p, w, b, t, d_qkv, g.full);
+  if (g.learns(Matrix::qkv)) g.add(Matrix::qkv, d_qkv, norm(t.input, w.input_norm, p.config.rms_eps, nullptr));
+  if (g.full.qkv_bias.defined()) g.full.qkv_bias.add_(d_qkv.sum(0));
+  if (g.onward) rmsnorm_backward(t.input, w.input_norm, t.input_rstd, input_grad(d_qkv, w.qkv), d, g.full.input_norm);
 }
 
 }  // namespace
@@ -178,16 +194,18 @@ Tensor decoder_forward(icrl_policy& policy, const Batch& batch, Tape* tape) {
   return x;
 }
 
-void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tensor d_x, const Weights& grads) {
+void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tensor d_x, const Gradients& grads) {
   for (int32_t i = policy.config.layers; i-- > 0;) {
     const LayerWeights& w = policy.weights.layers[i];
     LayerTape& layer = tape.layers[i];
     if (i < tape.recompute_layers) layer_forward(policy, w, batch, Tensor(layer.input), layer);
-    mlp_backward(policy, w, layer, d_x, grads.layers[i]);
-    attention_block_backward(policy, w, batch, layer, d_x, grads.layers[i]);
+    const LayerGradients g{grads.full.layers[i], grads.adapters, i, i > 0 || grads.full.embedding.defined()};
+    mlp_backward(policy, w, layer, d_x, g);
+    attention_block_backward(policy, w, batch, layer, d_x, g);
     layer = {};
   }
-  grads.embedding.index_add_(0, batch.tokens, d_x.to(grads.embedding.scalar_type()));
+  const Tensor& embedding = grads.full.embedding;
+  if (embedding.defined()) embedding.index_add_(0, batch.tokens, d_x.to(embedding.scalar_type()));
 }
 
 }  // namespace icrl

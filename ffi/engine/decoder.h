@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "../../kernels/kernels.h"
-#include "policy.h"
+#include "lora.h"
 
 namespace icrl {
 
@@ -47,10 +47,17 @@ struct Tape {
   int32_t recompute_layers;  // of the first so many layers only the inputs are kept
 };
 
+// Where gradients are added. Undefined tensors of full are frozen: nothing is computed for them. With adapters all are, and the
+// layers' matrices that these adapt learn through them.
+struct Gradients {
+  Weights full;
+  Adapters* adapters = nullptr;
+};
+
 // embedding -> layers; returns the last residual stream [T, d]. tape may be null.
 Tensor decoder_forward(icrl_policy& policy, const Batch& batch, Tape* tape);
 // d_x[T, d] is the gradient of the last residual stream; gradients are added to grads.
-void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tensor d_x, const Weights& grads);
+void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tensor d_x, const Gradients& grads);
 
 // The pieces of a layer that the cache's forward shares.
 struct QkvViews {

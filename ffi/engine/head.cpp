@@ -36,7 +36,7 @@ Tensor head_backward(icrl_policy& policy, const Batch& batch, const Tensor& x, d
     const Tensor logits = logits_of(policy, normed);
     logprob_backward(logits, batch.target_ids.narrow(0, first, n), temperature, d_logprobs + first,
                      d_entropies ? d_entropies + first : nullptr);
-    linear_weight_grad(logits, normed, grads.head);
+    if (grads.head.defined()) linear_weight_grad(logits, normed, grads.head);
     const Tensor d_rows = at::zeros_like(rows);
     rmsnorm_backward(rows, policy.weights.final_norm, rstd, input_grad(logits, policy.weights.head), d_rows, grads.final_norm);
     d_x.index_add_(0, index, d_rows);

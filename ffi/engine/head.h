@@ -8,7 +8,7 @@ namespace icrl {
 // x[T, d] -> the targets' logprobs and entropies on the host. entropies may be null.
 void head_forward(icrl_policy& policy, const Batch& batch, const Tensor& x, double temperature, int64_t chunk_rows,
                   double* logprobs, double* entropies);
-// Returns d_x[T, d]; adds to the gradients of the final norm and the head.
+// Returns d_x[T, d]; adds to the gradients of the final norm and the head, where these are defined.
 Tensor head_backward(icrl_policy& policy, const Batch& batch, const Tensor& x, double temperature, int64_t chunk_rows,
                      const double* d_logprobs, const double* d_entropies, const Weights& grads);
 // Rows whose logits take about 32 MiB.

@@ -19,6 +19,10 @@ namespace icrl {
 
 using at::Tensor;
 
+// The matrices of a layer as they are stored.
+enum class Matrix { qkv, o, gate_up, down };
+constexpr size_t kMatrices = 4;
+
 struct LayerWeights {
   Tensor input_norm;      // [hidden]
   Tensor qkv;             // [(heads + 2 kv_heads) head_dim, hidden]
@@ -28,6 +32,10 @@ struct LayerWeights {
   Tensor post_norm;       // [hidden]
   Tensor gate_up;         // [2 ffn, hidden]
   Tensor down;            // [hidden, ffn]
+
+  const Tensor& matrix(Matrix m) const {
+    return m == Matrix::qkv ? qkv : m == Matrix::o ? o : m == Matrix::gate_up ? gate_up : down;
+  }
 };
 
 // The same structure holds weights, gradients and moments.

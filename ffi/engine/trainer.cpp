@@ -20,8 +20,9 @@ struct PendingBatch {
 struct icrl_trainer {
   icrl_policy* policy;
   icrl_trainer_config config;
-  Weights grads;
-  OptimizerState optimizer;
+  Gradients grads;
+  OptimizerState optimizer;  // of a full fine-tune
+  std::unique_ptr<Adapters> adapters;
   std::unique_ptr<PendingBatch> pending;
   bool has_gradient = false;
   Counted counted{Handle::trainer};
@@ -29,14 +30,26 @@ struct icrl_trainer {
   int64_t chunk_rows() const { return config.head_rows > 0 ? config.head_rows : default_chunk_rows(*policy); }
 };
 
+static void open_full(icrl_trainer& t) {
+  t.grads.full = make_weights(t.policy->config, t.policy->options().dtype(t.policy->wide()), true);
+  t.optimizer = OptimizerState(*t.policy, t.config, t.grads.full);
+}
+
+static void open_adapters(icrl_trainer& t, const icrl_policy& base) {
+  t.grads.full.layers.resize(t.policy->config.layers);  // undefined: frozen
+  t.adapters = std::make_unique<Adapters>(*t.policy, base, t.config);
+  t.grads.adapters = t.adapters.get();
+}
+
 int32_t icrl_trainer_open(icrl_policy* policy, icrl_policy* base, const icrl_trainer_config* config, icrl_trainer** trainer) {
   return guard([&] {
     require(policy && config && trainer, "a pointer is null");
-    require(config->lora_rank == 0 && base == nullptr, "adapters are not there yet");
+    require(config->lora_rank >= 0, "lora_rank is negative");
+    require((config->lora_rank > 0) == (base != nullptr), "a base is given with adapters and only then");
     require(config->state_bits == 32 && config->master == 1 && config->offload == 0, "the optimizer keeps fp32 on the device");
     auto t = std::unique_ptr<icrl_trainer>(new icrl_trainer{policy, *config});
-    t->grads = make_weights(policy->config, policy->options().dtype(policy->wide()), true);
-    t->optimizer = OptimizerState(*policy, *config, t->grads);
+    if (base) open_adapters(*t, *base);
+    else open_full(*t);
     *trainer = t.release();
   });
 }
@@ -72,7 +85,7 @@ int32_t icrl_trainer_backward(icrl_trainer* trainer, int32_t num_targets, const 
     require(num_targets == p->batch.num_targets(), "backward was given another number of targets than logprobs");
     trainer->has_gradient = true;
     Tensor d_x = head_backward(*trainer->policy, p->batch, p->x, p->temperature, trainer->chunk_rows(), d_logprobs,
-                               d_entropies, trainer->grads);
+                               d_entropies, trainer->grads.full);
     p->x = Tensor();
     decoder_backward(*trainer->policy, p->batch, p->tape, std::move(d_x), trainer->grads);
   });
@@ -81,7 +94,8 @@ int32_t icrl_trainer_backward(icrl_trainer* trainer, int32_t num_targets, const 
 static void zero(icrl_trainer& trainer) {
   trainer.pending.reset();
   trainer.has_gradient = false;
-  for (const Tensor& g : trainer.grads.stored()) g.zero_();
+  if (trainer.adapters) return trainer.adapters->zero_gradients();
+  for (const Tensor& g : trainer.grads.full.stored()) g.zero_();
 }
 
 int32_t icrl_trainer_zero(icrl_trainer* trainer) {
@@ -97,7 +111,8 @@ int32_t icrl_trainer_step(icrl_trainer* trainer, double learning_rate, double mu
     require(trainer && grad_norm, "a pointer is null");
     require(!trainer->pending, "step was called between logprobs and backward");
     require(trainer->has_gradient, "step was called without a backward");
-    *grad_norm = trainer->optimizer.step(learning_rate, muon_learning_rate, max_norm);
+    *grad_norm = trainer->adapters ? trainer->adapters->step(learning_rate, max_norm)
+                                   : trainer->optimizer.step(learning_rate, muon_learning_rate, max_norm);
     zero(*trainer);
   });
 }
@@ -105,7 +120,7 @@ int32_t icrl_trainer_step(icrl_trainer* trainer, double learning_rate, double mu
 int32_t icrl_trainer_steps_read(icrl_trainer* trainer, int32_t* steps) {
   return guard([&] {
     require(trainer && steps, "a pointer is null");
-    *steps = trainer->optimizer.steps();
+    *steps = trainer->adapters ? trainer->adapters->steps() : trainer->optimizer.steps();
   });
 }
 
@@ -113,14 +128,17 @@ int32_t icrl_trainer_steps_write(icrl_trainer* trainer, int32_t steps) {
   return guard([&] {
     require(trainer, "the trainer is null");
     require(steps >= 0, "the number of steps is negative");
-    trainer->optimizer.set_steps(steps);
+    if (trainer->adapters) trainer->adapters->set_steps(steps);
+    else trainer->optimizer.set_steps(steps);
   });
 }
 
 static Tensor tensor_of(icrl_trainer& trainer, int32_t which, const char* name) {
+  require(name, "a tensor name is null");
+  if (trainer.adapters) return trainer.adapters->tensor(which, name);
   const auto& config = trainer.policy->config;
   switch (which) {
-    case ICRL_TRAINER_GRADIENT: return find_tensor(named_tensors(config, trainer.grads), name);
+    case ICRL_TRAINER_GRADIENT: return find_tensor(named_tensors(config, trainer.grads.full), name);
     case ICRL_TRAINER_FIRST_MOMENT: return find_tensor(named_tensors(config, trainer.optimizer.first), name);
     case ICRL_TRAINER_SECOND_MOMENT: return find_tensor(named_tensors(config, trainer.optimizer.second), name);
     case ICRL_TRAINER_MASTER: return find_tensor(named_tensors(config, trainer.optimizer.master), name);
@@ -141,6 +159,8 @@ int32_t icrl_trainer_tensor_write(icrl_trainer* trainer, int32_t which, const ch
   return guard([&] {
     require(trainer && data, "a pointer is null");
     write_tensor(tensor_of(*trainer, which, name), dtype, data, numel);
-    if (which == ICRL_TRAINER_MASTER) trainer->optimizer.copy_master_to_policy();
+    if (which != ICRL_TRAINER_MASTER) return;
+    if (trainer->adapters) trainer->adapters->merge(name);
+    else trainer->optimizer.copy_master_to_policy();
   });
 }
