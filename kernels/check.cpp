@@ -25,9 +25,9 @@ struct Bench {
   }
 };
 
-// Rows for the packed and for the transposed product, sizes that no tile divides.
+// Rows for the packed and for the transposed product and for dot products, sizes that no tile divides.
 void check_linear(Bench& b) {
-  for (const int64_t rows : {301, 37}) {
+  for (const int64_t rows : {301, 37, 3, 2, 1}) {
     const Tensor x = b.random({rows, 421}), w = b.random({203, 421}), d = b.random({rows, 203});
     const Tensor y = b.random({rows, 203}), dx = at::empty_like(x), dw = b.random({203, 421});
     const Tensor y1 = b.work(y), dx1 = b.work(dx), dw1 = b.work(dw);

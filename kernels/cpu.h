@@ -77,6 +77,9 @@ template <typename T> struct CpuKernels {
   void (*pack_panels)(const T* w, int64_t N, int64_t K, int64_t first, int64_t end, T* panels);
   void (*gemm_panels)(const T* x, int64_t M, int64_t K, const T* panels, int64_t N, T* y, bool accumulate);
   void (*gemm_few)(const T* w, int64_t K, const T* x_t, int64_t ld, int64_t first, int64_t end, T* y_t);
+  // M in 1..3.
+  void (*gemm_very_few)(const T* x, int64_t M, int64_t K, const T* w, int64_t N, int64_t first, int64_t end, T* y,
+                        bool accumulate);
   void (*add_transposed)(const T* y_t, int64_t ld, T* y, int64_t M, int64_t N, int64_t first, int64_t end, bool accumulate);
   void (*gemm_input_grad)(const T* d_y, int64_t M, int64_t N, const T* w, int64_t K, T* d_x);
   void (*gemm_weight_grad)(const T* d_y, const T* x, int64_t M, int64_t N, int64_t K, int64_t first, int64_t end, T* d_w,

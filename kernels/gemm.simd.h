@@ -71,6 +71,42 @@ void gemm_few(const T* w, int64_t K, const T* x_t, int64_t ld, int64_t first, in
   }
 }
 
+// y[m * N + r] (+)= x[m] . w[r] for R rows of w and M of x.
+template <typename T, int R, int M>
+inline void dots(const T* x, int64_t K, const T* w, int64_t N, T* y, bool accumulate) {
+  constexpr int W = kLanes<T>;
+  Vec<T> sums[R][M] = {};
+  int64_t k = 0;
+  for (; k + W <= K; k += W)
+    for (int r = 0; r < R; r++) {
+      const Vec<T> v = load(w + r * K + k);
+      for (int m = 0; m < M; m++) sums[r][m] += v * load(x + m * K + k);
+    }
+  for (int r = 0; r < R; r++)
+    for (int m = 0; m < M; m++) {
+      T sum = fold_sum<T>(sums[r][m]);
+      for (int64_t j = k; j < K; j++) sum += x[m * K + j] * w[r * K + j];
+      y[m * N + r] = accumulate ? y[m * N + r] + sum : sum;
+    }
+}
+// Very few rows: y[m, n] (+)= x[m] . w[n] for rows n of w in [first, end). The weight's bytes are all that costs: each row is
+// read once, four at a time.
+template <typename T, int M>
+void dot_rows(const T* x, int64_t K, const T* w, int64_t N, int64_t first, int64_t end, T* y, bool accumulate) {
+  int64_t n = first;
+  for (; n + 4 <= end; n += 4) dots<T, 4, M>(x, K, w + n * K, N, y + n, accumulate);
+  for (; n < end; n++) dots<T, 1, M>(x, K, w + n * K, N, y + n, accumulate);
+}
+template <typename T>
+void gemm_very_few(const T* x, int64_t M, int64_t K, const T* w, int64_t N, int64_t first, int64_t end, T* y,
+                   bool accumulate) {
+  switch (M) {
+    case 1: return dot_rows<T, 1>(x, K, w, N, first, end, y, accumulate);
+    case 2: return dot_rows<T, 2>(x, K, w, N, first, end, y, accumulate);
+    default: return dot_rows<T, 3>(x, K, w, N, first, end, y, accumulate);
+  }
+}
+
 // y[m, n] (+)= y_t[n, m] for columns [first, end).
 template <typename T>
 void add_transposed(const T* y_t, int64_t ld, T* y, int64_t M, int64_t N, int64_t first, int64_t end, bool accumulate) {

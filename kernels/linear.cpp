@@ -1,6 +1,6 @@
 // The products of a linear layer: forward, gradient of the input, gradient of the weight. On the CPU by gemm.simd.h, three
 // ways to cut the forward: a packed weight (given, or packed for many rows), few rows (the input is transposed instead, the weight
-// is read as it lies), and very few, where the weight's bytes are all that counts and MKL's vector product does it.
+// is read as it lies), and very few, where the weight's bytes are all that counts: dot products with its rows.
 #include <ATen/ATen.h>
 
 #include "dispatch.h"
@@ -35,6 +35,14 @@ template <typename T> void linear_few(const Tensor& x, const Tensor& w, const Te
   });
 }
 
+template <typename T> void linear_very_few(const Tensor& x, const Tensor& w, const Tensor& y, bool accumulate) {
+  const int64_t N = w.size(0), K = w.size(1);
+  at::parallel_for(0, N, std::max<int64_t>(24, 131072 / K), [&](int64_t begin, int64_t end) {
+    cpu_kernels<T>().gemm_very_few(x.const_data_ptr<T>(), x.size(0), K, w.const_data_ptr<T>(), N, begin, end, y.data_ptr<T>(),
+                                   accumulate);
+  });
+}
+
 }  // namespace
 
 Tensor pack_linear(const Tensor& w) {
@@ -52,10 +60,11 @@ Tensor pack_linear(const Tensor& w) {
 }
 
 void linear(const Tensor& x, const Tensor& w, const Tensor& panels, const Tensor& y, bool accumulate) {
-  if (!has_gemm(x, w) || x.size(0) < kVeryFewRows) return reference::linear(x, w, y, accumulate);
+  if (!has_gemm(x, w)) return reference::linear(x, w, y, accumulate);
   with_scalar(x, [&](auto tag) {
     using T = decltype(tag);
-    if (panels.defined()) linear_panels<T>(x, w, panels, y, accumulate);
+    if (x.size(0) > 0 && x.size(0) < kVeryFewRows) linear_very_few<T>(x, w, y, accumulate);
+    else if (panels.defined()) linear_panels<T>(x, w, panels, y, accumulate);
     else if (x.size(0) <= kFewRows) linear_few<T>(x, w, y, accumulate);
     else linear_panels<T>(x, w, pack_linear(w), y, accumulate);
   });

@@ -15,8 +15,8 @@ template <typename T> static CpuKernels<T> table() {
           rope_backward<T>,    swiglu<T>,    swiglu_backward<T>,  attention_scratch<T>,
           attention<T>,        attention_backward<T>, logprob<T>, logprob_backward<T>,
           sample<T>,           kPanel<T>,             pack_panels<T>,       gemm_panels<T>,
-          gemm_few<T>,         add_transposed<T>,     gemm_input_grad<T>,   gemm_weight_grad<T>,
-          transpose<T>};
+          gemm_few<T>,         gemm_very_few<T>,      add_transposed<T>,    gemm_input_grad<T>,
+          gemm_weight_grad<T>, transpose<T>};
 }
 CpuKernels<float> ICRL_JOIN(cpu_kernels_f32_, ICRL_ISA)() { return table<float>(); }
 CpuKernels<double> ICRL_JOIN(cpu_kernels_f64_, ICRL_ISA)() { return table<double>(); }
