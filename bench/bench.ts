@@ -7,9 +7,9 @@ import type { Figure } from "./figure.ts";
 import type { Opponents } from "./opponents.ts";
 import type { Work } from "./shapes.ts";
 
-export interface Bench {
+export interface Bench<W = Work> {
   readonly device: DeviceKind;
-  readonly work: Work;
+  readonly work: W;
   /** Rounds of the short measurements; the long ones take fewer. */
   readonly repeats: number;
   readonly opponents: Opponents;
@@ -20,7 +20,7 @@ export interface Bench {
   limits(): DeviceLimits;
 }
 
-export type Part = (bench: Bench) => Promise<readonly Figure[]>;
+export type Part<W = Work> = (bench: Bench<W>) => Promise<readonly Figure[]>;
 
 /** Long measurements: fewer rounds, and never fewer than two. */
 export const fewer = ({ repeats }: Bench): number => Math.max(2, Math.round(repeats / 2));

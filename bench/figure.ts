@@ -1,6 +1,6 @@
 // A measured figure as data, and as a row of a table. Not here: how it was measured.
 
-export type Unit = "s" | "ms" | "tok/s" | "GFLOP/s" | "GB/s" | "x" | "%" | "exponent";
+export type Unit = "s" | "ms" | "nat" | "share" | "tok/s" | "GFLOP/s" | "GB/s" | "x" | "%" | "exponent";
 
 /** What the figure is compared with, measured in the same run. */
 export interface Opponent {

@@ -4,7 +4,7 @@
 
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { UserError } from "../src/config/errors.ts";
 
 export interface Answer {
@@ -18,6 +18,8 @@ export interface OpponentOptions {
   /** A folder to install node-llama-cpp into, or one that has it. */
   readonly llama: string | undefined;
   readonly python: string;
+  /** The folder of the Python scripts; absent: that of the checkout. */
+  readonly peers?: string | undefined;
 }
 
 const PEERS = join(import.meta.dir, "peers");
@@ -25,13 +27,15 @@ const PEERS = join(import.meta.dir, "peers");
 export class Opponents {
   private lacking: readonly string[] | undefined;
   private llamaProblem: string | undefined;
+  private readonly folder: string;
 
   constructor(
     readonly options: OpponentOptions,
     private readonly say: (line: string) => void,
   ) {
-    if (options.against && !existsSync(PEERS)) {
-      const hint = "the scripts that it runs are in bench/peers of a checkout";
+    this.folder = resolve(options.peers ?? PEERS);
+    if (options.against && !existsSync(join(this.folder, "common.py"))) {
+      const hint = "the scripts that it runs are in bench/peers of a checkout: --peers FOLDER";
       throw new UserError("--against needs a checkout", { where: "--against", hint });
     }
   }
@@ -44,14 +48,14 @@ export class Opponents {
       this.say(`${this.options.python} lacks ${lacking.join(", ")}: not compared with ${name}`);
       return undefined;
     }
-    return this.open(name, [this.options.python, "-B", join(PEERS, `${name}.py`), argumentOf(work)]);
+    return this.open(name, [this.options.python, "-B", join(this.folder, `${name}.py`), argumentOf(work)]);
   }
 
   /** llama.cpp with the model file of `work`. */
   async llama(name: string, work: unknown): Promise<Peer | undefined> {
     const { llama: folder } = this.options;
     if (!this.hasLlama || folder === undefined) return undefined;
-    const script = join(PEERS, "llama.mjs");
+    const script = join(this.folder, "llama.mjs");
     return this.open(name, ["node", script, folder, argumentOf(work)]);
   }
 

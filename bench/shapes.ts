@@ -10,9 +10,15 @@ type Sizes = readonly [number, number, number, number, number, number, number];
 const SIZES = {
   nano: [128, 4, 4, 2, 32, 384, 1024],
   "qwen2.5-0.5b": [896, 24, 14, 2, 64, 4864, 151936],
+  "qwen2.5-3b": [2048, 36, 16, 2, 128, 11008, 151936],
+  "qwen2.5-7b": [3584, 28, 28, 4, 128, 18944, 152064],
+  "qwen2.5-14b": [5120, 48, 40, 8, 128, 13824, 152064],
   "tiny-qwen2.5": [64, 2, 4, 2, 16, 128, 512],
 } as const satisfies Record<string, Sizes>;
 export type ShapeName = keyof typeof SIZES;
+
+/** Whose LM head is a matrix of its own. */
+const UNTIED: ReadonlySet<ShapeName> = new Set<ShapeName>(["qwen2.5-7b", "qwen2.5-14b"]);
 
 /** nano is of the Qwen3 family, the others of Qwen2.5's. */
 export function shapeOf(name: ShapeName): PolicyConfig {
@@ -29,7 +35,7 @@ export function shapeOf(name: ShapeName): PolicyConfig {
     vocab,
     qkvBias: !qwen3,
     qkNorm: qwen3,
-    tied: true,
+    tied: !UNTIED.has(name),
     rmsEps: 1e-6,
     ropeAttentionScale: 1,
     invFreq,

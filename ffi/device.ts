@@ -13,7 +13,7 @@ export interface DeviceInfo {
 
 /** What a device can do at most, as measured just now. */
 export interface DeviceLimits {
-  readonly engineFlops: number; // a second, in a large matrix product in fp32 by the engine's kernel
+  readonly engineFlops: number; // a second, in a large product in fp32 (CUDA: bf16) by the engine's kernel
   readonly torchFlops: number; // by torch's
   readonly readBytes: number; // a second, from arrays that no cache holds
   readonly copyBytes: number; // a second, read plus written

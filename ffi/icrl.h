@@ -57,8 +57,8 @@ int32_t icrl_kernel_check(icrl_device* device, const char* kernel, int32_t seed,
 int32_t icrl_device_open(int32_t kind, int32_t index, icrl_device** device /* new */);
 /* A JSON object: kind, threads, isa of the CPU kernels and, on CUDA, free_bytes and total_bytes. */
 int32_t icrl_device_describe(icrl_device* device, char* json, int32_t capacity);
-/* What the device can do at most in fp32, measured in about two seconds. limits[4]: FLOP/s of a large matrix product by this
- * engine's kernel and by torch's; bytes/s read from arrays that no cache holds, and copied (read plus written). */
+/* What the device can do at most in fp32, on CUDA in bf16, measured in about two seconds. limits[4]: FLOP/s of a large matrix
+ * product by this engine's kernel and by torch's; bytes/s read from arrays that no cache holds, and copied (read plus written). */
 int32_t icrl_device_limits(icrl_device* device, double* limits);
 void icrl_device_close(icrl_device* device);
 

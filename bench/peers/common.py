@@ -15,6 +15,7 @@ _answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
 WORK = json.loads(sys.argv[1])
+DEVICE = WORK.get("device", "cpu")
 
 
 def tell(**facts):
@@ -26,7 +27,11 @@ def answer(seconds, **facts):
 
 
 def peak_bytes():
-    """Not from getrusage, whose maximum begins with what the parent had."""
+    """Of tensors on a GPU; else resident, not from getrusage: its maximum begins with the parent's."""
+    if DEVICE != "cpu":
+        import torch
+
+        return torch.cuda.max_memory_allocated()
     with open("/proc/self/status") as status:
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
 
@@ -45,11 +50,19 @@ def converse(work, **facts):
         wait_for_turn()
         start = time.perf_counter()
         more = work() or {}
+        wait_for_device()
         answer(time.perf_counter() - start, **more)
 
 
+def wait_for_device():
+    if DEVICE != "cpu":
+        import torch
+
+        torch.cuda.synchronize()
+
+
 def open_policy(attention="sdpa"):
-    """A random policy of the work's shape. qk_norm tells Qwen3 from Qwen2."""
+    """A random policy of the work's shape, in bf16 on a GPU. qk_norm tells Qwen3 from Qwen2."""
     import torch
     import transformers as hf
 
@@ -68,9 +81,12 @@ def open_policy(attention="sdpa"):
         max_position_embeddings=32768,
         attn_implementation=attention,
     )
-    if sizes["qkNorm"]:
-        return hf.Qwen3ForCausalLM(hf.Qwen3Config(head_dim=sizes["headDim"], **settings))
-    return hf.Qwen2ForCausalLM(hf.Qwen2Config(**settings))
+    if DEVICE != "cpu":
+        torch.set_default_dtype(torch.bfloat16)
+    with torch.device(DEVICE):
+        if sizes["qkNorm"]:
+            return hf.Qwen3ForCausalLM(hf.Qwen3Config(head_dim=sizes["headDim"], **settings))
+        return hf.Qwen2ForCausalLM(hf.Qwen2Config(**settings))
 
 
 def prompt_rows(shape, generator):
