@@ -3,25 +3,31 @@
 // only shows that everything runs.
 
 import type { PolicyConfig } from "../ffi/policy.ts";
+import { publishedConfig } from "../src/model/published.ts";
 import { rotary } from "../src/model/rope.ts";
 
-/** Hidden, layers, heads, kv heads, head_dim, ffn, vocab. */
-type Sizes = readonly [number, number, number, number, number, number, number];
+const PUBLISHED = {
+  "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B",
+  "qwen2.5-3b": "Qwen/Qwen2.5-3B",
+  "qwen2.5-7b": "Qwen/Qwen2.5-7B",
+  "qwen2.5-14b": "Qwen/Qwen2.5-14B",
+} as const;
+
+/** Of our own: hidden, layers, heads, kv heads, head_dim, ffn, vocab. */
 const SIZES = {
   nano: [128, 4, 4, 2, 32, 384, 1024],
-  "qwen2.5-0.5b": [896, 24, 14, 2, 64, 4864, 151936],
-  "qwen2.5-3b": [2048, 36, 16, 2, 128, 11008, 151936],
-  "qwen2.5-7b": [3584, 28, 28, 4, 128, 18944, 152064],
-  "qwen2.5-14b": [5120, 48, 40, 8, 128, 13824, 152064],
   "tiny-qwen2.5": [64, 2, 4, 2, 16, 128, 512],
-} as const satisfies Record<string, Sizes>;
-export type ShapeName = keyof typeof SIZES;
-
-/** Whose LM head is a matrix of its own. */
-const UNTIED: ReadonlySet<ShapeName> = new Set<ShapeName>(["qwen2.5-7b", "qwen2.5-14b"]);
+} as const;
+export type ShapeName = keyof typeof SIZES | keyof typeof PUBLISHED;
 
 /** nano is of the Qwen3 family, the others of Qwen2.5's. */
 export function shapeOf(name: ShapeName): PolicyConfig {
+  return name === "nano" || name === "tiny-qwen2.5"
+    ? ownShape(name)
+    : publishedConfig(PUBLISHED[name])!;
+}
+
+function ownShape(name: keyof typeof SIZES): PolicyConfig {
   const [hidden, layers, heads, kvHeads, headDim, ffn, vocab] = SIZES[name];
   const qwen3 = name === "nano";
   const { invFreq } = rotary({ type: "default", theta: ropeTheta(name) }, headDim);
@@ -35,7 +41,7 @@ export function shapeOf(name: ShapeName): PolicyConfig {
     vocab,
     qkvBias: !qwen3,
     qkNorm: qwen3,
-    tied: !UNTIED.has(name),
+    tied: true,
     rmsEps: 1e-6,
     ropeAttentionScale: 1,
     invFreq,

@@ -3,9 +3,11 @@
 
 import type { Command } from "commander";
 import type { DeviceKind } from "../../ffi/device.ts";
+import type { PolicyConfig } from "../../ffi/policy.ts";
 import type { EngineShape } from "../train/plan/memory.ts";
 import type { PlannedStage } from "../train/plan/recipe-plan.ts";
 import { parseBytes } from "../config/bytes.ts";
+import { UserError } from "../config/errors.ts";
 import type { Recipe } from "../config/recipe.ts";
 import { collect, parseDevice } from "./options.ts";
 import { type GivenShape, parseShape } from "./plan-shape.ts";
@@ -15,6 +17,7 @@ interface Options {
   readonly set?: readonly string[];
   readonly device?: DeviceKind;
   readonly memory?: number;
+  readonly card?: string;
   readonly shape?: GivenShape;
   readonly json?: boolean;
 }
@@ -29,6 +32,7 @@ export function register(program: Command): void {
     .option("--memory <amount>", "such as 24GiB (default: what is available there)", (text) =>
       parseBytes(text, "--memory"),
     )
+    .option("--card <name>", "for a CUDA card that need not be here: h200, h100, a100, b200, ...")
     .option(
       "--shape <shared,own,sampled,turns,observation>",
       "tokens of a step's rollouts; what is left empty comes from the recipe",
@@ -42,9 +46,10 @@ async function run(options: Options): Promise<void> {
   const { planRecipe, longestResponse } = await import("../train/plan/recipe-plan.ts");
   const { planLines, planRecord } = await import("./plan-report.ts");
   const { outputOf } = await import("./screen/screen.ts");
+  refuseTwoPlaces(options);
   const recipe = await loadNamed(options);
-  const shape = await engineOf(recipe, options);
   const budgetBytes = await budgetOf(recipe, options);
+  const shape = await engineOf(recipe, options);
   const { sampled, turns, observation } = options.shape ?? {};
   const longest = longestResponse(recipe);
   const plan = planRecipe({
@@ -65,37 +70,62 @@ async function run(options: Options): Promise<void> {
   process.stdout.write(`${text}\n`);
 }
 
-async function loadNamed({ recipe, device, set = [] }: Options): Promise<Recipe> {
+async function loadNamed({ recipe, device, card, set = [] }: Options): Promise<Recipe> {
   const { defaultRecipe } = await import("../config/embedded.ts");
   const { loadRecipe } = await import("../config/load.ts");
-  const overrides = device === undefined ? set : [...set, `policy.device=${device}`];
+  const where = device ?? (card === undefined ? undefined : "cuda");
+  const overrides = where === undefined ? set : [...set, `policy.device=${where}`];
   return loadRecipe({ source: recipe ?? defaultRecipe, overrides });
 }
 
 /** A CUDA device need not be here where its memory is said. */
-async function engineOf({ policy }: Recipe, { memory }: Options): Promise<EngineShape> {
-  const { readConfig } = await import("../model/model-folder.ts");
-  const { modelFolder } = await import("../train/models.ts");
+async function engineOf({ policy }: Recipe, options: Options): Promise<EngineShape> {
   const { shapeOn } = await import("../train/plan/planner.ts");
   const { Device } = await import("../../ffi/device.ts");
-  const { policy: config } = readConfig(modelFolder(policy));
+  const config = await configOf(policy, options);
   const { device, dtype } = policy;
-  if (device === "cuda" && memory !== undefined) {
+  if (device === "cuda" && (options.memory ?? options.card) !== undefined) {
     return { config, dtype, device, threads: 1, panel: 1 };
   }
   using opened = Device.open(device);
   return shapeOn(opened, config, dtype);
 }
 
+/** Of the folder; with a whole shape the published sizes will do where there is none. */
+async function configOf(policy: Recipe["policy"], { shape }: Options): Promise<PolicyConfig> {
+  const { readConfig } = await import("../model/model-folder.ts");
+  const { publishedConfig } = await import("../model/published.ts");
+  const { modelFolder } = await import("../train/models.ts");
+  const published = publishedConfig(policy.model);
+  try {
+    return readConfig(modelFolder(policy)).policy;
+  } catch (error) {
+    if (!(error instanceof UserError) || published === undefined) throw error;
+    if (shape?.shared !== undefined && shape.own !== undefined) return published;
+    const hint = "--shape 1500,100,400 plans without it";
+    const why = "whose tokenizer counts the prompts, is not here";
+    throw new UserError(`${policy.model}, ${why}`, { where: error.where, hint });
+  }
+}
+
 /** What a run would take at most, and not more than there is now. */
-async function budgetOf(recipe: Recipe, { memory }: Options): Promise<number> {
+async function budgetOf(recipe: Recipe, { memory, card }: Options): Promise<number> {
   if (memory !== undefined) return memory;
   const { Device } = await import("../../ffi/device.ts");
+  const { cardBytes } = await import("../train/plan/cards.ts");
   const { deviceMemory } = await import("../train/plan/machine.ts");
-  const { updateBudget } = await import("../train/plan/budget.ts");
+  const { tensorBytes, updateBudget } = await import("../train/plan/budget.ts");
+  if (card !== undefined) return tensorBytes(recipe.train, () => cardBytes(card));
   using device = Device.open(recipe.policy.device);
   const { memoryBytes = Infinity } = updateBudget(recipe, device);
   return Math.min(memoryBytes, deviceMemory(device).availableBytes);
+}
+
+/** A card is a CUDA device, and has the memory that it has. */
+function refuseTwoPlaces({ card, memory, device }: Options): void {
+  const other = memory !== undefined ? "--memory" : device === "cpu" ? "--device cpu" : undefined;
+  if (card === undefined || other === undefined) return;
+  throw new UserError(`a card and ${other} contradict each other`, { where: "--card", exitCode: 2 });
 }
 
 /** Of the recipe, or one of the shape where that says all about prompts. */

@@ -3,6 +3,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseShape } from "../../src/cli/plan-shape.ts";
 import { bytesText, parseBytes } from "../../src/config/bytes.ts";
+import { PUBLISHED_MODELS, publishedConfig } from "../../src/model/published.ts";
+import { cardBytes } from "../../src/train/plan/cards.ts";
+import { numParameters } from "../../src/train/plan/memory.ts";
 import { icrl } from "../helpers/cli.ts";
 import { dataFolder } from "../helpers/data-files.ts";
 
@@ -69,6 +72,49 @@ test("a model of which only the settings are here, for a device that is not", as
   const lines = stdout.replaceAll(/ +/g, " ").split("\n");
   expect(lines).toEqual(expect.arrayContaining(resident.map((line) => `${line} GiB`)));
   expect(stdout).toContain("an estimate that no device has confirmed yet");
+});
+
+const ON_CARD = ["plan", "--recipe", "search-qwen2.5-3b", "--set", "policy.model=Qwen/Qwen2.5-3B"];
+
+test("a card that is not here, and a model of which nothing is: its published sizes will do", async () => {
+  const given = ["--card", "h200", "--shape", "1500,100,400,2,100", "--json"];
+  const { code, stdout } = await icrl(".", ...ON_CARD, ...given);
+  expect(code).toBe(0);
+  const plan = JSON.parse(stdout);
+  expect([plan.parameters, plan.device, plan.dtype]).toEqual([3_085_938_688, "cuda", "bf16"]);
+  expect(plan.budget_bytes).toBe(Math.floor(0.9 * cardBytes("h200"))); // as on the card itself
+  expect(plan.peak_bytes).toBeLessThan(plan.budget_bytes);
+});
+
+test.each([
+  [["--card", "h20"], /there is no card "h20" here .*did you mean "h200"/],
+  [["--card", "h200", "--memory", "1GiB"], /a card and --memory contradict each other/],
+  [["--card", "h200", "--device", "cpu"], /a card and --device cpu contradict each other/],
+  [["--card", "l4", "--shape", "1500,100,400"], /66\.\d GiB are needed before any rollout .*optimizer 34\.5/],
+  [["--card", "h200"], /whose tokenizer counts the prompts, is not here .*--shape/],
+])("plan %p is refused in one line", async (args, message) => {
+  const { code, stderr } = await icrl(".", ...ON_CARD, ...args);
+  expect(code).toBeGreaterThan(0);
+  expect(stderr).toMatch(message);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+});
+
+test("published sizes add up to the published numbers of parameters", () => {
+  const millions = Object.fromEntries(
+    PUBLISHED_MODELS.map((name) => [name, Math.round(numParameters(publishedConfig(name)!) / 1e6)]),
+  );
+  expect(millions).toEqual({
+    "Qwen/Qwen2.5-0.5B": 494,
+    "Qwen/Qwen2.5-1.5B": 1544,
+    "Qwen/Qwen2.5-3B": 3086,
+    "Qwen/Qwen2.5-7B": 7616,
+    "Qwen/Qwen2.5-14B": 14770,
+    "Qwen/Qwen3-0.6B": 596,
+    "Qwen/Qwen3-1.7B": 1721,
+    "Qwen/Qwen3-4B": 4022,
+    "Qwen/Qwen3-8B": 8191,
+    "Qwen/Qwen3-14B": 14768,
+  });
 });
 
 const QWEN_3B = {

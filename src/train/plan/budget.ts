@@ -21,12 +21,18 @@ const TENSOR_SHARE = 0.9;
 
 /** The same at every start on one machine, so that a run which goes on is split as before. */
 export function updateBudget({ train }: Pick<Recipe, "train">, device: Device): UpdateBudget {
-  const { memory, max_batch_tokens: maxBatchTokens, recompute } = train;
-  const memoryBytes =
-    memory === undefined
-      ? Math.floor(TENSOR_SHARE * deviceMemory(device).totalBytes)
-      : parseBytes(memory, "train.memory");
-  return { maxBatchTokens, memoryBytes, recompute };
+  const { max_batch_tokens: maxBatchTokens, recompute } = train;
+  const total = (): number => deviceMemory(device).totalBytes;
+  return { maxBatchTokens, memoryBytes: tensorBytes(train, total), recompute };
+}
+
+/** What the recipe says, or its share of all that a machine or a card has. */
+export function tensorBytes(
+  { memory }: Pick<Recipe["train"], "memory">,
+  totalBytes: () => number,
+): number {
+  if (memory !== undefined) return parseBytes(memory, "train.memory");
+  return Math.floor(TENSOR_SHARE * totalBytes());
 }
 
 /** The budget alone, of options that hold more. */
