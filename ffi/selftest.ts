@@ -4,7 +4,7 @@
 // values do that.
 
 import { type CacheBatch, KvCache } from "./cache.ts";
-import { Device } from "./device.ts";
+import { Device, type DeviceKind } from "./device.ts";
 import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "./policy.ts";
 import { Trainer } from "./trainer.ts";
 
@@ -21,13 +21,15 @@ export interface SelftestResult {
 
 interface Bounds {
   readonly forward: number;
+  readonly cache: number;
   readonly gradients: number;
   readonly sampler: number;
   readonly optimizer: number;
 }
 const BOUNDS: Readonly<Partial<Record<Dtype, Bounds>>> = {
-  f32: { forward: 1e-4, gradients: 1e-4, sampler: 0.01, optimizer: 1e-3 },
-  bf16: { forward: 0.05, gradients: 0.1, sampler: 0.05, optimizer: 0.2 },
+  f32: { forward: 1e-4, cache: 1e-4, gradients: 1e-4, sampler: 0.01, optimizer: 1e-3 },
+  // Three times what a CPU gives: 0.0020, 0.016, 0.016, 0.058 and 0.021.
+  bf16: { forward: 0.006, cache: 0.05, gradients: 0.05, sampler: 0.17, optimizer: 0.065 },
 };
 const KERNEL_BOUND = 1e-4;
 /** As kernels/check.cpp names them. */
@@ -59,8 +61,13 @@ const FAMILIES: Readonly<Record<string, PolicyConfig>> = {
   llama: { ...COMMON, ...PLAIN, invFreq: inverseFrequencies(16, 5e5) },
 };
 
-export function selftest(device: Device): SelftestResult[] {
-  const dtypes: readonly Dtype[] = device.kind === "cuda" ? ["f32", "bf16"] : ["f32"];
+/** What a device is used with: recipes refuse bf16 on a CPU, which is slow there. */
+const DTYPES: Readonly<Record<DeviceKind, readonly Dtype[]>> = {
+  cpu: ["f32"],
+  cuda: ["f32", "bf16"],
+};
+
+export function selftest(device: Device, dtypes = DTYPES[device.kind]): SelftestResult[] {
   const families = dtypes.flatMap((dtype) =>
     Object.entries(FAMILIES).flatMap(([family, config]) =>
       checkFamily(device, family, config, dtype),
@@ -91,7 +98,7 @@ function checkFamily(
     result(name("forward"), relativeError(tested.logprobs, exact.logprobs), bounds.forward),
     result(name("entropies"), relativeError(tested.entropies, exact.entropies), bounds.forward),
     result(name("gradients"), relativeError(tested.gradient, exact.gradient), bounds.gradients),
-    result(name("cache"), relativeError(tested.logits, exact.logits), bounds.forward),
+    result(name("cache"), relativeError(tested.logits, exact.logits), bounds.cache),
     result(name("sampler"), other, bounds.sampler),
     result(name("optimizer"), relativeError(tested.change, exact.change), bounds.optimizer),
   ];

@@ -270,9 +270,10 @@ void cache_attention(const Tensor& q, const PagedKeys& pages, const Tensor& posi
       values.push_back(flat(pages.values.index_select(0, own).permute({0, 2, 1, 3})));
       where.push_back(at::arange(s.start_position, s.start_position + s.num_keys, positions.options()));
     }
-    const Tensor k = at::cat(keys), v = at::cat(values), at_positions = at::cat(where);
+    const auto wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    const Tensor k = at::cat(keys).to(wide), v = at::cat(values).to(wide), at_positions = at::cat(where);
     const Tensor all = at::cat({at_positions, positions.narrow(0, row, 1)});
-    const Tensor one = q.narrow(0, row, 1);
+    const Tensor one = q.narrow(0, row, 1).to(wide);
     const int64_t group = q.size(1) / kv_heads;
     const Tensor scores = (at::matmul(one.transpose(0, 1), k.transpose(0, 1).repeat_interleave(group, 0).transpose(1, 2)) *
                            scale).masked_fill(at_positions.gt(all[-1]), -std::numeric_limits<double>::infinity());

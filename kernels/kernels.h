@@ -12,7 +12,8 @@ namespace icrl {
 
 using at::Tensor;
 
-// A linear layer, w[N, K] as the Hugging Face weights lie. y[M, N] = x[M, K] w^T, added to y where accumulate is set.
+// A linear layer, w[N, K] as the Hugging Face weights lie. y[M, N] = x[M, K] w^T, added to y where accumulate is set. y may be in
+// fp32 where x and w are narrower: what is written was then never rounded to theirs, what is added was, once.
 // panels: pack_linear(w) if the caller keeps it, else undefined.
 void linear(const Tensor& x, const Tensor& w, const Tensor& panels, const Tensor& y, bool accumulate);
 // w in the order in which the CPU product reads it.
@@ -22,7 +23,7 @@ void linear_input_grad(const Tensor& d_y, const Tensor& w, const Tensor& d_x);
 // d_w[N, K] += d_y[M, N]^T x[M, K], in the gradient's precision
 void linear_weight_grad(const Tensor& d_y, const Tensor& x, const Tensor& d_w);
 
-// x[T, D], w[D] -> y[T, D], rstd[T] = 1 / sqrt(mean(x^2) + eps)
+// x[T, D], w[D] -> y[T, D] in w's precision, rstd[T] = 1 / sqrt(mean(x^2) + eps)
 void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd);
 // d_x[T, D] += ; d_w[D] +=, or undefined: frozen
 void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, const Tensor& d_y, const Tensor& d_x,

@@ -10,6 +10,7 @@ namespace icrl {
 namespace {
 
 constexpr int64_t kVeryFewRows = 4, kFewRows = 192;
+constexpr int64_t kWideElements = int64_t(1) << 25;  // of a weight's gradient that exist beside it
 
 bool has_gemm(const Tensor& x, const Tensor& w) {
   return has_cpu_kernel(x) && w.scalar_type() == x.scalar_type() && x.is_contiguous() && w.is_contiguous();
@@ -99,9 +100,17 @@ void linear_weight_grad(const Tensor& d_y, const Tensor& x, const Tensor& d_w) {
 
 namespace reference {
 
+// A product of narrower matrices in fp32, never rounded to theirs. On CUDA the tensor cores do that (never run on a GPU); the CPU
+// widens its inputs.
+static Tensor wide_product(const Tensor& a, const Tensor& b) {
+  if (a.is_cuda()) return at::mm(a, b, at::kFloat);
+  return at::mm(a.to(at::kFloat), b.to(at::kFloat));
+}
+
 void linear(const Tensor& x, const Tensor& w, const Tensor& y, bool accumulate) {
   Tensor out = y;
-  if (accumulate) out.addmm_(x, w.t());
+  if (y.scalar_type() != x.scalar_type()) accumulate ? out.add_(at::mm(x, w.t())) : out.copy_(wide_product(x, w.t()));
+  else if (accumulate) out.addmm_(x, w.t());
   else at::mm_out(out, x, w.t());
 }
 
@@ -111,8 +120,15 @@ void linear_input_grad(const Tensor& d_y, const Tensor& w, const Tensor& d_x) {
 }
 
 void linear_weight_grad(const Tensor& d_y, const Tensor& x, const Tensor& d_w) {
-  if (d_w.scalar_type() == x.scalar_type()) d_w.addmm_(d_y.t(), x);
-  else d_w.add_(at::mm(d_y.t(), x));
+  if (d_w.scalar_type() == x.scalar_type()) {
+    d_w.addmm_(d_y.t(), x);
+    return;
+  }
+  const int64_t N = d_w.size(0), share = std::max<int64_t>(1, kWideElements / d_w.size(1));  // rows at once
+  for (int64_t n = 0; n < N; n += share) {
+    const int64_t rows = std::min(share, N - n);
+    d_w.narrow(0, n, rows).add_(wide_product(d_y.narrow(1, n, rows).t(), x));
+  }
 }
 
 }  // namespace reference

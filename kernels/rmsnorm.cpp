@@ -7,7 +7,7 @@
 namespace icrl {
 
 void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd) {
-  if (!has_cpu_kernel(x)) return reference::rmsnorm(x, w, eps, y, rstd);
+  if (!has_cpu_kernel(x) || w.scalar_type() != x.scalar_type()) return reference::rmsnorm(x, w, eps, y, rstd);
   with_scalar(x, [&](auto tag) {
     using T = decltype(tag);
     const int64_t dim = x.size(1);
@@ -20,7 +20,8 @@ void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, cons
 
 void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, const Tensor& d_y, const Tensor& d_x,
                       const Tensor& d_w) {
-  if (!has_cpu_kernel(x)) return reference::rmsnorm_backward(x, w, rstd, d_y, d_x, d_w);
+  if (!has_cpu_kernel(x) || w.scalar_type() != x.scalar_type())
+    return reference::rmsnorm_backward(x, w, rstd, d_y, d_x, d_w);
   with_scalar(x, [&](auto tag) {
     using T = decltype(tag);
     const int64_t dim = x.size(1), shares = at::get_num_threads(), rows = x.size(0);
@@ -42,7 +43,7 @@ namespace reference {
 void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd) {
   const Tensor wide = x.to(rstd.scalar_type());
   rstd.copy_((wide.square().mean(1) + eps).rsqrt());
-  y.copy_((wide * rstd.unsqueeze(1)).to(x.scalar_type()) * w);
+  y.copy_(wide * rstd.unsqueeze(1) * w.to(wide.scalar_type()));
 }
 
 void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, const Tensor& d_y, const Tensor& d_x,

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <memory>
 
-#include "decoder.h"
+#include "head.h"
 #include "philox.h"
 
 using namespace icrl;
@@ -78,11 +78,11 @@ Tensor forward(icrl_cache& cache, const CacheBatch& b) {
   icrl_policy& p = *cache.policy;
   const double scale = 1 / std::sqrt(double(p.config.head_dim)), eps = p.config.rms_eps;
   const Tensor& table = p.rope(b.max_position + 1);
-  Tensor x = p.weights.embedding.index_select(0, b.tokens);
+  Tensor x = p.weights.embedding.index_select(0, b.tokens).to(p.wide());
   const int64_t rows = x.size(0);
-  const Tensor attention = at::empty({rows, p.config.heads, p.config.head_dim}, x.options());
-  const Tensor activated = at::empty({rows, p.config.ffn}, x.options());
-  const Tensor rstd = p.config.qk_norm ? at::empty({rows, p.config.heads}, x.options().dtype(p.wide())) : Tensor();
+  const Tensor attention = at::empty({rows, p.config.heads, p.config.head_dim}, p.options());
+  const Tensor activated = at::empty({rows, p.config.ffn}, p.options());
+  const Tensor rstd = p.config.qk_norm ? at::empty({rows, p.config.heads}, x.options()) : Tensor();
   const auto rstd_of = [&](int64_t heads) { return rstd.defined() ? rstd.narrow(1, 0, heads) : Tensor(); };
   for (size_t i = 0; i < p.weights.layers.size(); i++) {
     const LayerWeights& w = p.weights.layers[i];
@@ -169,7 +169,7 @@ int32_t icrl_cache_forward(icrl_cache* cache, int32_t num_tokens, const int32_t*
     require(rows && streams && ids && logprobs && entropies, "a pointer is null");
     for (int32_t i = 0; i < num_rows; i++) require(rows[i] >= 0 && rows[i] < num_tokens, "a row is outside the batch");
     const Tensor chosen = x.index_select(0, to_device(rows, num_rows, p.device));
-    const Tensor all = project(p, norm(chosen, p.weights.final_norm, p.config.rms_eps, nullptr), p.weights.head);
+    const Tensor all = head_logits(p, chosen, nullptr, nullptr);
     if (logits) at::from_blob(logits, all.sizes(), at::kFloat).copy_(all);
     std::vector<double> uniforms(num_rows);
     for (int32_t i = 0; i < num_rows; i++) uniforms[i] = philox_uniform(seed, streams + 3 * i);

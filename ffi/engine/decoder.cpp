@@ -79,7 +79,7 @@ Tensor input_grad(const Tensor& d_y, const Tensor& weight) {
 }
 
 Tensor norm(const Tensor& x, const Tensor& weight, double eps, Tensor* rstd) {
-  const Tensor y = at::empty_like(x);
+  const Tensor y = at::empty(x.sizes(), weight.options());
   const auto wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const Tensor scale = at::empty({x.size(0)}, x.options().dtype(wide));
   rmsnorm(x, weight, eps, y, scale);
@@ -114,13 +114,13 @@ Tensor layer_forward(icrl_policy& p, const LayerWeights& w, const Batch& b, cons
   t.input = x;
   t.qkv = project(p, norm(x, w.input_norm, p.config.rms_eps, &t.input_rstd), w.qkv, w.qkv_bias);
   rotate(p, w, b, t);
-  t.attention = at::empty({rows, heads, p.config.head_dim}, x.options());
-  t.lse = at::empty({rows, heads}, x.options().dtype(p.wide()));
+  t.attention = at::empty({rows, heads, p.config.head_dim}, p.options());
+  t.lse = at::empty({rows, heads}, x.options());
   attention(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, p.config.kv_heads), split_heads(p, t.qkv).v, b.positions,
             b.segments, attention_scale(p), t.attention, t.lse);
   t.middle = project_onto(p, x, t.attention.view({rows, p.q_width()}), w.o);
   t.gate_up = project(p, norm(t.middle, w.post_norm, p.config.rms_eps, &t.post_rstd), w.gate_up);
-  const Tensor activated = at::empty({rows, p.config.ffn}, x.options());
+  const Tensor activated = at::empty({rows, p.config.ffn}, p.options());
   swiglu(t.gate_up, activated);
   return project_onto(p, t.middle, activated, w.down);
 }
@@ -142,10 +142,11 @@ struct LayerGradients {
 
 // d: gradient of the layer's output, becomes that of t.middle.
 void mlp_backward(icrl_policy& p, const LayerWeights& w, LayerTape& t, const Tensor& d, const LayerGradients& g) {
-  const Tensor activated = at::empty({d.size(0), p.config.ffn}, d.options());
+  const Tensor activated = at::empty({d.size(0), p.config.ffn}, p.options());
   swiglu(t.gate_up, activated);
-  if (g.learns(Matrix::down)) g.add(Matrix::down, d, activated);
-  linear_input_grad(d, w.down, activated);           // now its gradient
+  const Tensor d_y = d.to(p.dtype);
+  if (g.learns(Matrix::down)) g.add(Matrix::down, d_y, activated);
+  linear_input_grad(d_y, w.down, activated);         // now its gradient
   swiglu_backward(t.gate_up, activated, t.gate_up);  // in place
   // A norm computed again costs less than its output kept.
   if (g.learns(Matrix::gate_up))
@@ -167,22 +168,23 @@ void rotate_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, cons
 void attention_block_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, LayerTape& t, const Tensor& d,
                               const LayerGradients& g) {
   const int64_t rows = d.size(0), heads = p.config.heads, kv_heads = p.config.kv_heads;
-  if (g.learns(Matrix::o)) g.add(Matrix::o, d, t.attention.view({rows, p.q_width()}));
-  const Tensor d_attention = input_grad(d, w.o).view({rows, heads, p.config.head_dim});
+  const Tensor d_y = d.to(p.dtype);
+  if (g.learns(Matrix::o)) g.add(Matrix::o, d_y, t.attention.view({rows, p.q_width()}));
+  const Tensor d_attention = input_grad(d_y, w.o).view({rows, heads, p.config.head_dim});
   const Tensor d_qkv = at::empty_like(t.qkv);
   const QkvViews views = split_heads(p, d_qkv);
   attention_backward(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, kv_heads), split_heads(p, t.qkv).v, b.positions,
                      b.segments, attention_scale(p), t.attention, t.lse, d_attention, views.q, views.k, views.v);
   rotate_backward(p, w, b, t, d_qkv, g.full);
   if (g.learns(Matrix::qkv)) g.add(Matrix::qkv, d_qkv, norm(t.input, w.input_norm, p.config.rms_eps, nullptr));
-  if (g.full.qkv_bias.defined()) g.full.qkv_bias.add_(d_qkv.sum(0));
+  if (g.full.qkv_bias.defined()) g.full.qkv_bias.add_(d_qkv.sum(0, false, p.wide()));
   if (g.onward) rmsnorm_backward(t.input, w.input_norm, t.input_rstd, input_grad(d_qkv, w.qkv), d, g.full.input_norm);
 }
 
 }  // namespace
 
 Tensor decoder_forward(icrl_policy& policy, const Batch& batch, Tape* tape) {
-  Tensor x = policy.weights.embedding.index_select(0, batch.tokens);
+  Tensor x = policy.weights.embedding.index_select(0, batch.tokens).to(policy.wide());
   for (int32_t i = 0; i < policy.config.layers; i++) {
     LayerTape layer;
     const Tensor input = x;

@@ -31,14 +31,14 @@ Batch make_batch(const icrl_policy& policy, int32_t num_tokens, const int32_t* t
 
 // What one layer keeps. T tokens, H heads, K kv heads, D head_dim, d hidden, F ffn.
 struct LayerTape {
-  Tensor input;         // [T, d]
+  Tensor input;         // [T, d] of the residual stream: fp32 whatever the policy computes in
   Tensor input_rstd;    // [T]
   Tensor qkv;           // [T, (H + 2 K) D] before head norm and rotation; v is read from it
   Tensor qk_rstd;       // [T, H + K] with head norm
   Tensor qk;            // [T, H + K, D] normalised and rotated
   Tensor attention;     // [T, H, D]
   Tensor lse;           // [T, H]
-  Tensor middle;        // [T, d] after attention's residual
+  Tensor middle;        // [T, d] of the stream after attention
   Tensor post_rstd;     // [T]
   Tensor gate_up;       // [T, 2 F]
 };
@@ -54,7 +54,7 @@ struct Gradients {
   Adapters* adapters = nullptr;
 };
 
-// embedding -> layers; returns the last residual stream [T, d]. tape may be null.
+// embedding -> layers; returns the last of the residual stream [T, d], in fp32 or double. tape may be null.
 Tensor decoder_forward(icrl_policy& policy, const Batch& batch, Tape* tape);
 // d_x[T, d] is the gradient of the last residual stream; gradients are added to grads.
 void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tensor d_x, const Gradients& grads);
@@ -65,11 +65,11 @@ struct QkvViews {
 };
 QkvViews split_heads(const icrl_policy& policy, const Tensor& qkv);
 Tensor project(icrl_policy& p, const Tensor& x, const Tensor& weight, const Tensor& bias = {});
-// residual + x weight^T
+// residual + x weight^T, in the residual's precision
 Tensor project_onto(icrl_policy& p, const Tensor& residual, const Tensor& x, const Tensor& weight);
 // The gradient of x in project(x, weight).
 Tensor input_grad(const Tensor& d_y, const Tensor& weight);
-// Normalised x; rstd (may be null) receives what the backward needs.
+// Normalised x in the weight's precision; rstd (may be null) receives what the backward needs.
 Tensor norm(const Tensor& x, const Tensor& weight, double eps, Tensor* rstd);
 
 }  // namespace icrl

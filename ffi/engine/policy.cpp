@@ -116,7 +116,7 @@ const at::Tensor& icrl_policy::rope(int64_t positions) {
 constexpr int64_t kPackedElements = int64_t(1) << 20;
 
 at::Tensor icrl_policy::packed(const at::Tensor& weight) {
-  if (!device.is_cpu() || weight.numel() > kPackedElements) return {};
+  if (!device.is_cpu() || dtype != wide() || weight.numel() > kPackedElements) return {};
   if (panels_version_ != version) {
     panels_.clear();
     panels_version_ = version;
@@ -148,8 +148,7 @@ int32_t icrl_policy_open(icrl_device* device, const icrl_policy_config* config, 
     require(device && config && inv_freq && policy, "a pointer is null");
     check_config(*config);
     const at::ScalarType type = scalar_type(dtype);
-    if (device->device.is_cpu() && type != at::kFloat && type != at::kDouble)
-      throw InvalidArgument("the CPU computes in f32 or f64");
+    if (device->device.is_cpu() && type == at::kHalf) throw InvalidArgument("the CPU computes in f32, f64 or bf16");
     auto p = std::unique_ptr<icrl_policy>(new icrl_policy(*config, device->device, type));
     p->inv_freq.assign(inv_freq, inv_freq + config->head_dim / 2);
     p->weights = make_weights(*config, p->options(), false);

@@ -5,9 +5,9 @@ import { InvalidArgumentError } from "../../ffi/errors.ts";
 import { selftest } from "../../ffi/selftest.ts";
 import { openCpu } from "../helpers/engine.ts";
 
-test("every part of the self-test is within its bound on the CPU", () => {
+test.each(["f32", "bf16"] as const)("every part of the self-test in %s is within its bound on the CPU", (dtype) => {
   using device = openCpu();
-  const results = selftest(device);
+  const results = selftest(device, [dtype]);
   expect(results.filter(({ ok }) => !ok)).toEqual([]);
   for (const part of ["forward", "gradients", "cache", "sampler", "optimizer", "kernel"]) {
     expect(

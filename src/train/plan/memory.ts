@@ -44,12 +44,14 @@ const KEY_BLOCK = 64;
 const QUERY_BLOCK_ROWS = 64;
 const WEIGHT_GRAD_BLOCK = 256;
 const WEIGHT_GRAD_SHARE = 512;
+const WIDE_ELEMENTS = 2 ** 25; // kernels/linear.cpp
 const HEAD_BYTES = 2 ** 25; // of logits that exist at once in training
 
 /** Widths in elements and bytes of one, derived once. */
 interface Widths {
   readonly e: number; // bytes of an element
-  readonly w: number; // bytes of a statistic, a gradient, a moment
+  readonly w: number; // bytes of a statistic, a gradient, a moment, the residual stream, a logit
+  readonly isMixed: boolean; // e < w: the CPU then has no kernels of its own, and packs nothing
   readonly q: number; // H D
   readonly kv: number; // K D
   readonly qkv: number;
@@ -58,7 +60,8 @@ interface Widths {
 function widths({ config: { heads, kvHeads, headDim }, dtype }: EngineShape): Widths {
   const e = ELEMENT_BYTES[dtype];
   const [q, kv] = [heads * headDim, kvHeads * headDim];
-  return { e, w: Math.max(4, e), q, kv, qkv: q + 2 * kv };
+  const w = Math.max(4, e);
+  return { e, w, isMixed: e < w, q, kv, qkv: q + 2 * kv };
 }
 
 export function numParameters(config: PolicyConfig): number {
@@ -138,19 +141,27 @@ function packedBytes(shape: EngineShape): number {
 
 const padded = (value: number, to: number): number => Math.ceil(value / to) * to;
 
-const staysPacked = ({ device }: EngineShape, rows: number, columns: number): boolean =>
-  device === "cpu" && rows * columns <= PACKED_ELEMENTS;
+const hasCpuKernels = (shape: EngineShape): boolean =>
+  shape.device === "cpu" && !widths(shape).isMixed;
+
+const staysPacked = (shape: EngineShape, rows: number, columns: number): boolean =>
+  hasCpuKernels(shape) && rows * columns <= PACKED_ELEMENTS;
 
 /** What a product of M rows with a weight [rows, columns] needs besides input and output. */
 function productBytes(shape: EngineShape, M: number, rows: number, columns: number): number {
   const { e } = widths(shape);
-  if (shape.device !== "cpu" || M < VERY_FEW_ROWS || staysPacked(shape, rows, columns)) return 0;
+  if (!hasCpuKernels(shape) || M < VERY_FEW_ROWS || staysPacked(shape, rows, columns)) return 0;
   if (M > FEW_ROWS) return padded(rows, shape.panel) * columns * e;
   return (rows + columns) * padded(M, 16) * e;
 }
 
-/** Scratch of the threads that share a weight's gradient. */
+/**
+ * Beside the gradient of a weight [rows, hidden]: scratch of the threads that share it, or in mixed
+ * precision the fp32 product that is added to it.
+ */
 function weightGradBytes(shape: EngineShape, rows: number): number {
+  const { w, isMixed } = widths(shape);
+  if (isMixed) return w * Math.min(rows * shape.config.hidden, WIDE_ELEMENTS);
   if (shape.device !== "cpu") return 0;
   const share = Math.max(24, Math.ceil(rows / shape.threads));
   const threads = Math.ceil(rows / share);
@@ -162,7 +173,7 @@ function tapeBytes(shape: EngineShape): number {
   const { hidden, heads, kvHeads, ffn, qkNorm } = shape.config;
   const { e, w, q, kv, qkv } = widths(shape);
   const statistics = 2 + heads + (qkNorm ? heads + kvHeads : 0);
-  return e * (2 * hidden + qkv + (q + kv) + q + 2 * ffn) + w * statistics;
+  return e * (qkv + (q + kv) + q + 2 * ffn) + w * (2 * hidden + statistics);
 }
 
 /** Keys and values in the order that attention reads, and what its threads need. */
@@ -191,41 +202,45 @@ function touchedHeads(shape: EngineShape, T: number, blockTokens: number): numbe
 /** The most that a layer's forward holds besides what earlier layers keep; its tape included. */
 function layerForwardBytes(shape: EngineShape, T: number): number {
   const { hidden, ffn } = shape.config;
-  const { e, w } = widths(shape);
+  const { e, w, isMixed } = widths(shape);
   const [, , gateUp, down] = layerMatrices(shape.config);
   const tape = T * tapeBytes(shape);
-  const rest = T * (e * (hidden + 2 * ffn) + w); // made after attention
+  const rest = T * (e * 2 * ffn + w * (hidden + 1)); // made after attention
+  const output = T * hidden * (isMixed ? w + e : w); // with the product that is added to it
   const normed = T * (e * hidden);
   return Math.max(
     tape - rest + attentionBytes(shape, T, false),
     tape + normed + productBytes(shape, T, gateUp![0], gateUp![1]),
-    tape + T * e * (ffn + hidden) + productBytes(shape, T, down![0], down![1]),
+    tape + T * e * ffn + output + productBytes(shape, T, down![0], down![1]),
   );
 }
 
 /** The most that a layer's backward holds besides tapes and the gradient that it is given. */
 function layerBackwardBytes(shape: EngineShape, T: number): number {
   const { hidden, ffn } = shape.config;
-  const { e, w, q, qkv } = widths(shape);
+  const { e, w, isMixed, q, qkv } = widths(shape);
   const normed = T * (e * hidden + w);
-  const mlp = T * e * ffn + normed + weightGradBytes(shape, 2 * ffn);
-  const attention = T * e * (q + qkv);
+  const narrowed = isMixed ? T * e * hidden : 0; // the stream's gradient
+  const mlp = narrowed + T * e * ffn + normed + weightGradBytes(shape, 2 * ffn);
+  const attention = narrowed + T * e * (q + qkv);
   const projected = normed + weightGradBytes(shape, qkv);
   return Math.max(mlp, attention + Math.max(attentionBytes(shape, T, true), projected));
 }
 
 export function headRows(shape: EngineShape): number {
-  const rows = Math.floor(HEAD_BYTES / (shape.config.vocab * widths(shape).e));
+  const rows = Math.floor(HEAD_BYTES / (shape.config.vocab * widths(shape).w));
   return Math.min(4096, Math.max(16, rows));
 }
 
 /** Logits of `rows` targets, and what their product or their gradients need besides. */
 function headBytes(shape: EngineShape, rows: number): number {
   const { hidden, vocab } = shape.config;
-  const { e, w } = widths(shape);
-  const chosen = rows * (e * (2 * hidden + vocab) + w);
+  const { e, w, isMixed } = widths(shape);
+  const chosen = rows * (e * hidden + w * (hidden + vocab + 1));
   const forward = productBytes(shape, rows, vocab, hidden);
-  const gradients = Math.max(weightGradBytes(shape, vocab), 2 * rows * e * hidden);
+  const narrowed = isMixed ? rows * e * vocab : 0; // the gradient of the logits
+  const gradients =
+    narrowed + Math.max(weightGradBytes(shape, vocab), rows * (e + w) * hidden);
   return chosen + Math.max(forward, gradients);
 }
 
@@ -242,7 +257,7 @@ const arraysBytes = (T: number, N: number): number => 8 * (T + N);
 
 /** The most that the layers' forward and backward hold. */
 export function layersPeak(shape: EngineShape, T: number, N: number, recomputed: number): number {
-  const stream = T * widths(shape).e * shape.config.hidden;
+  const stream = T * widths(shape).w * shape.config.hidden;
   const tape = T * tapeBytes(shape);
   const kept = (below: number): number =>
     Math.min(below, recomputed) * stream + Math.max(0, below - recomputed) * tape;
@@ -264,7 +279,7 @@ export function layersPeak(shape: EngineShape, T: number, N: number, recomputed:
 /** Of each row while the head works: what is kept, the last layer's output and its gradient. */
 export function headRowBytes(shape: EngineShape, recomputed: number): number {
   const { layers, hidden } = shape.config;
-  const stream = widths(shape).e * hidden;
+  const stream = widths(shape).w * hidden;
   return 8 + recomputed * stream + (layers - recomputed) * tapeBytes(shape) + 2 * stream;
 }
 
@@ -278,8 +293,9 @@ export function rolloutBytes(shape: EngineShape, T: number, rows: number): numbe
   const { e, w, q, qkv } = widths(shape);
   const [, , gateUp] = layerMatrices(shape.config);
   const layer =
-    T * (e * (2 * hidden + q + ffn + qkv + 2 * ffn) + w * (1 + (qkNorm ? heads : 0))) +
+    T * (e * (hidden + q + ffn + qkv + 2 * ffn) + w * (hidden + 1 + (qkNorm ? heads : 0))) +
     productBytes(shape, T, gateUp![0], gateUp![1]);
-  const logits = rows * e * (2 * hidden + vocab) + productBytes(shape, rows, vocab, hidden);
-  return 12 * T + Math.max(layer, T * e * hidden + logits);
+  const logits =
+    rows * (e * hidden + w * (hidden + vocab)) + productBytes(shape, rows, vocab, hidden);
+  return 12 * T + Math.max(layer, T * w * hidden + logits);
 }

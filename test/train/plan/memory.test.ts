@@ -10,6 +10,7 @@ import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "../../../
 import { Trainer } from "../../../ffi/trainer.ts";
 import {
   batchBytes,
+  headRowBytes,
   residentBytes,
   sumBytes,
 } from "../../../src/train/plan/memory.ts";
@@ -109,6 +110,25 @@ for (const [name, config, batch] of CASES) {
     });
   }
 }
+
+test("in bf16 a batch keeps what is planned: the residual stream in fp32, the rest in two bytes", () => {
+  using device = openCpu();
+  using policy = Policy.open(device, nano, "bf16");
+  policy.randomize(1, 0.02);
+  using trainer = Trainer.open(policy, ADAMW);
+  const batch = star(4, 60, 12, nano.vocab);
+  policy.logprobs(batch); // from now on nothing more stays
+  for (const recomputed of [0, 2]) {
+    const before = counters().cpuBytes;
+    trainer.logprobs(batch, { temperature: 1, recompute: recomputed });
+    const kept = counters().cpuBytes - before;
+    trainer.zero();
+    const { length: tokens } = batch.tokens_T;
+    const gradient = 4 * tokens * nano.hidden; // counted with the rows, made later
+    const planned = tokens * headRowBytes(engineShape(policy), recomputed) - gradient;
+    expect(kept / (planned + 8 * batch.targetRows_N.length)).toBeCloseTo(1, 6);
+  }
+});
 
 test("optimizer state and master weights count by their own precision", () => {
   using device = openCpu();
