@@ -5,6 +5,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "attention-varlen.h"
 #include "kernels.h"
 
 namespace icrl {
@@ -76,7 +77,6 @@ void check_swiglu(Bench& b) {
   b.compare(y1, y), b.compare(dx1, dx);
 }
 
-// Demonstrations of 150 tokens, two questions, three samples each.
 struct SmallTrie {
   std::vector<AttentionSegment> segments;
   std::vector<int32_t> positions;
@@ -87,19 +87,24 @@ struct SmallTrie {
     segments.push_back({first, first + tokens, tokens, start, first});
     return static_cast<int32_t>(segments.size()) - 1;
   }
-  SmallTrie() {
-    const int32_t root = add(0, 150);
-    for (int32_t question = 0; question < 2; question++) {
-      const int32_t node = add(150, 21 + question);
-      for (int32_t s = 0; s < 3; s++) add(171 + question, 70 + 13 * s);
-      segments[node].end_row = static_cast<int32_t>(positions.size());
-    }
-    segments[root].end_row = static_cast<int32_t>(positions.size());
-  }
+  void close(int32_t node) { segments[node].end_row = static_cast<int32_t>(positions.size()); }
 };
 
+// Demonstrations of 150 tokens, two questions, three samples each.
+SmallTrie three_levels() {
+  SmallTrie trie;
+  const int32_t root = trie.add(0, 150);
+  for (int32_t question = 0; question < 2; question++) {
+    const int32_t node = trie.add(150, 21 + question);
+    for (int32_t s = 0; s < 3; s++) trie.close(trie.add(171 + question, 70 + 13 * s));
+    trie.close(node);
+  }
+  trie.close(root);
+  return trie;
+}
+
 void check_attention(Bench& b) {
-  const SmallTrie trie;
+  const SmallTrie trie = three_levels();
   const int64_t rows = static_cast<int64_t>(trie.positions.size()), heads = 6, kv = 2, dim = 40;
   const Tensor positions = at::tensor(trie.positions, at::kInt);
   const Tensor q = b.random({rows, heads, dim}), k = b.random({rows, kv, dim}), v = b.random({rows, kv, dim});
@@ -112,6 +117,74 @@ void check_attention(Bench& b) {
   attention(q1, k1, v1, p1, trie.segments, 0.3, out1, lse1);
   attention_backward(q1, k1, v1, p1, trie.segments, 0.3, out1, lse1, b.work(d), dq1, dk1, dv1);
   b.compare(out1, out), b.compare(lse1, lse), b.compare(dq1, dq), b.compare(dk1, dk), b.compare(dv1, dv);
+}
+
+int32_t draw(int32_t low, int32_t high) { return at::randint(low, high + 1, {1}).item<int32_t>(); }
+
+// Runs of 1 to 40 tokens, up to three levels deep, up to four branches.
+void add_random_node(SmallTrie& trie, int32_t start, int32_t depth) {
+  const int32_t tokens = draw(1, 40), node = trie.add(start, tokens), branches = depth == 0 ? 0 : draw(0, 4);
+  for (int32_t i = 0; i < branches; i++) add_random_node(trie, start + tokens, depth - 1);
+  trie.close(node);
+}
+
+// In blocks so small that parts are cut into pieces and pieces fall into several blocks.
+AttentionParts small_parts(const std::vector<PartGroup>& groups, int64_t rows, at::Device device) {
+  IntUpload upload;
+  AttentionParts parts = upload_parts(groups, rows, {/*pack_keys=*/true, /*max_scores=*/700}, upload);
+  upload.copy_to(device);
+  finish_parts(parts);
+  return parts;
+}
+
+// Random forests.
+void check_attention_parts(Bench& b) {
+  SmallTrie trie;
+  for (int32_t i = draw(0, 2); i >= 0; i--) add_random_node(trie, 0, 3);
+  const int64_t rows = static_cast<int64_t>(trie.positions.size()), heads = 6, kv = 2, dim = 40;
+  const Tensor positions = at::tensor(trie.positions, at::kInt);
+  const Tensor q = b.random({rows, heads, dim}), k = b.random({rows, kv, dim}), v = b.random({rows, kv, dim});
+  const Tensor d = b.random({rows, heads, dim}), out = at::empty_like(q), lse = at::empty({rows, heads}, at::kDouble);
+  const Tensor dq = at::empty_like(q), dk = at::empty_like(k), dv = at::empty_like(v);
+  reference::attention(q, k, v, positions, trie.segments, 0.3, out, lse);
+  reference::attention_backward(q, k, v, positions, trie.segments, 0.3, out, lse, d, dq, dk, dv);
+  const AttentionParts parts = small_parts(trie_groups(trie.segments, trie.positions.data(), rows), rows, b.device);
+  const Tensor q1 = b.work(q), k1 = b.work(k), v1 = b.work(v), dq1 = b.work(dq), dk1 = b.work(dk), dv1 = b.work(dv);
+  const auto [out1, lse1] = parts_attention(q1, k1, v1, parts, 0.3);
+  parts_attention_backward(q1, k1, v1, parts, 0.3, out1, lse1, b.work(d), dq1, dk1, dv1);
+  b.compare(out1, out), b.compare(lse1, lse), b.compare(dq1, dq), b.compare(dk1, dk), b.compare(dv1, dv);
+}
+
+// Random sequences below a shared prefix in pages of 32, each decoding one token or prefilling several.
+void check_cache_attention_parts(Bench& b) {
+  const int64_t heads = 6, kv = 2, dim = 24, size = 32;
+  std::vector<AttentionSegment> segments{{0, 0, draw(20, 200), 0, 0}};
+  std::vector<int32_t> positions;
+  const int32_t prefix = segments[0].num_keys, sequences = draw(1, 9);
+  int32_t pages = (prefix + 31) / 32;
+  for (int32_t i = 0; i < sequences; i++) {
+    const int32_t count = draw(0, 2) == 0 ? draw(2, 50) : 1, cached = draw(0, 90), keys = cached + count;
+    const int32_t row = static_cast<int32_t>(positions.size());
+    for (int32_t j = 0; j < count; j++) positions.push_back(prefix + cached + j);
+    segments.push_back({row, row + count, keys, prefix, pages});
+    pages += (keys + 31) / 32;
+  }
+  const int64_t rows = static_cast<int64_t>(positions.size());
+  segments[0].end_row = static_cast<int32_t>(rows);
+  // Pages in order, but for a few that changed places: runs of several and of one.
+  Tensor list = at::arange(pages, at::kInt);
+  for (int32_t i = 0; i < 3; i++) {
+    const int32_t x = draw(0, pages - 1), y = draw(0, pages - 1), at_x = list[x].item<int32_t>();
+    list[x] = list[y], list[y] = at_x;
+  }
+  const PagedKeys cache{b.random({pages, kv, dim, size}), b.random({pages, kv, size, dim})};
+  const Tensor q = b.random({rows, heads, dim}), out = at::empty_like(q);
+  reference::cache_attention(q, cache, at::tensor(positions, at::kInt), segments, list, 0.3, out);
+  const AttentionParts parts = small_parts(
+      cache_groups(segments, positions.data(), rows, list.const_data_ptr<int32_t>(), size, heads / kv, 50), rows, b.device);
+  const Tensor keys = cache.keys.permute({0, 3, 1, 2}).reshape({-1, kv, dim});
+  const Tensor values = cache.values.transpose(1, 2).reshape({-1, kv, dim});
+  b.compare(parts_attention(b.work(q), b.work(keys), b.work(values), parts, 0.3).first, out);
 }
 
 // Two rows share a prefix of 75 tokens in pages of 32 and have 5 and 40 tokens of their own.
@@ -159,6 +232,7 @@ double check_kernel(const std::string& name, at::Device device, int64_t seed) {
   static const std::map<std::string, std::function<void(Bench&)>> checks{
       {"linear", check_linear},   {"rmsnorm", check_rmsnorm}, {"rope", check_rope},       {"swiglu", check_swiglu},
       {"attention", check_attention}, {"cache_attention", check_cache_attention},
+      {"attention_parts", check_attention_parts}, {"cache_attention_parts", check_cache_attention_parts},
       {"logprob", check_logprob}, {"sample", check_sample}};
   const auto check = checks.find(name);
   if (check == checks.end()) throw std::invalid_argument("no kernel is called " + name);
