@@ -28,21 +28,8 @@ struct AttentionTasks {
   int32_t end(int64_t task, int32_t tokens) const { return std::min(begin(task) + block_tokens, tokens); }
 };
 
-// [T, K, D] -> [K, D, ld], padded so that a vector may be read past the last token.
-template <typename T> static Tensor transposed(const Tensor& x) {
-  const int64_t tokens = x.size(0), heads = x.size(1), dim = x.size(2), ld = tokens + kAttentionKeyBlock;
-  Tensor out = at::empty({heads, dim, ld}, x.options());
-  out.narrow(2, tokens, kAttentionKeyBlock).zero_();
-  const int64_t blocks = (tokens + 63) / 64;
-  at::parallel_for(0, heads * blocks, 4, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) {
-      const int64_t h = i / blocks, t = i % blocks * 64;
-      cpu_kernels<T>().transpose(x.const_data_ptr<T>() + t * x.stride(0) + h * dim, x.stride(0),
-                                 out.data_ptr<T>() + h * dim * ld + t, ld, std::min<int64_t>(64, tokens - t), dim);
-    }
-  });
-  return out;
-}
+// [T, K, D] -> [K, T, D]
+static Tensor by_head(const Tensor& x) { return x.transpose(0, 1).contiguous(); }
 
 template <typename T>
 static AttentionArgs<T> attention_args(const Tensor& q, int64_t kv_heads, const Tensor& positions,
@@ -78,12 +65,10 @@ void attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& 
   if (!has_cpu_kernel(q)) return reference::attention(q, k, v, positions, segments, scale, out, lse);
   with_scalar(q, [&](auto tag) {
     using T = decltype(tag);
-    const Tensor keys = transposed<T>(k);
+    const Tensor keys = by_head(k), values = by_head(v);
     AttentionArgs<T> a = attention_args<T>(q, k.size(1), positions, segments, scale, out);
-    a.keys_t = keys.const_data_ptr<T>();
-    a.keys_ld = keys.size(2);
-    a.values = v.const_data_ptr<T>();
-    a.v_stride = v.stride(0);
+    a.keys = keys.const_data_ptr<T>();
+    a.values = values.const_data_ptr<T>();
     a.lse = lse.defined() ? lse.data_ptr<T>() : nullptr;
     run_attention(a, AttentionTasks(q, k.size(1), positions));
   });
@@ -127,17 +112,12 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
     return reference::attention_backward(q, k, v, positions, segments, scale, out, lse, d_out, d_q, d_k, d_v);
   with_scalar(q, [&](auto tag) {
     using T = decltype(tag);
-    const Tensor keys = transposed<T>(k), values = transposed<T>(v);
+    const Tensor keys = by_head(k), values = by_head(v);
     AttentionGradArgs<T> g{};
     g.forward = attention_args<T>(q, k.size(1), positions, segments, scale, out);
-    g.forward.keys_t = keys.const_data_ptr<T>();
-    g.forward.keys_ld = keys.size(2);
-    g.forward.values = v.const_data_ptr<T>();
-    g.forward.v_stride = v.stride(0);
+    g.forward.keys = keys.const_data_ptr<T>();
+    g.forward.values = values.const_data_ptr<T>();
     g.forward.lse = lse.data_ptr<T>();
-    g.keys = k.const_data_ptr<T>();
-    g.k_stride = k.stride(0);
-    g.values_t = values.const_data_ptr<T>();
     g.d_out = d_out.const_data_ptr<T>();
     g.d_q = d_q.data_ptr<T>();
     g.dq_stride = d_q.stride(0);
@@ -173,7 +153,7 @@ void cache_attention(const Tensor& q, const PagedKeys& pages, const Tensor& posi
     using T = decltype(tag);
     const int64_t kv_heads = pages.values.size(1);
     AttentionArgs<T> a = attention_args<T>(q, kv_heads, positions, segments, scale, out);
-    a.keys_t = pages.keys.const_data_ptr<T>();
+    a.keys = pages.keys.const_data_ptr<T>();
     a.values = pages.values.const_data_ptr<T>();
     a.pages = page_list.const_data_ptr<int32_t>();
     a.page_tokens = static_cast<int32_t>(pages.page_tokens());

@@ -5,9 +5,9 @@
 
 namespace icrl {
 
-// Keys and values of attention. `transposed` keys are [head_dim, tokens]: a vector then holds neighbouring keys.
-//   training: keys are one array; key j of head h is at keys_t[h * head_stride_t + d * ld_t + j].
-//   cache:    pages; key j of a segment lies in page pages[j / page_tokens], entry j % page_tokens.
+// Keys and values of attention.
+//   training: one array a head, so that neighbouring keys share no set of the first-level cache.
+//   cache:    pages, keys transposed; key j of a segment lies in page pages[j / page_tokens], entry j % page_tokens.
 struct AttentionSegment {
   int32_t first_row, end_row;  // query rows that read it
   int32_t num_keys;
@@ -20,9 +20,8 @@ template <typename T> struct AttentionArgs {
   const int32_t* positions;  // [rows]
   const T* q;                // [rows, heads, head_dim], row stride q_stride
   int64_t q_stride;
-  const T* keys_t;           // transposed keys: training [kv_heads, head_dim, ld], cache [pages, kv_heads, head_dim, page_tokens]
-  const T* values;           // training: row stride v_stride; cache: [pages, kv_heads, page_tokens, head_dim]
-  int64_t keys_ld, v_stride;
+  const T* keys;             // training: [kv_heads, rows, head_dim]; cache: [pages, kv_heads, head_dim, page_tokens]
+  const T* values;           // training: [kv_heads, rows, head_dim]; cache: [pages, kv_heads, page_tokens, head_dim]
   const int32_t* pages;      // null in training
   int32_t page_tokens;
   const AttentionSegment* segments;
@@ -32,9 +31,6 @@ template <typename T> struct AttentionArgs {
 };
 template <typename T> struct AttentionGradArgs {
   AttentionArgs<T> forward;  // out and lse filled
-  const T* keys;             // [rows, kv_heads, head_dim], row stride k_stride
-  int64_t k_stride;
-  const T* values_t;         // [kv_heads, head_dim, ld]
   const T* d_out;            // [rows, heads, head_dim]
   T* d_q;                    // [rows, heads, head_dim], row stride dq_stride; written
   int64_t dq_stride;

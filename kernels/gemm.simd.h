@@ -7,32 +7,18 @@
 
 namespace {
 
-// in [rows, cols] with a row stride -> out [cols, ld], in squares that stay in the first-level cache.
-template <typename T> void transpose(const T* in, int64_t stride, T* out, int64_t ld, int64_t rows, int64_t cols) {
-  constexpr int64_t B = 16;
-  for (int64_t r0 = 0; r0 < rows; r0 += B)
-    for (int64_t c0 = 0; c0 < cols; c0 += B) {
-      const int64_t r1 = r0 + B < rows ? r0 + B : rows, c1 = c0 + B < cols ? c0 + B : cols;
-      for (int64_t c = c0; c < c1; c++)
-        for (int64_t r = r0; r < r1; r++) out[c * ld + r] = in[r * stride + c];
-    }
-}
-
 constexpr int64_t kInnerBlock = 384, kRowBlock = 96;
 template <typename T> constexpr int64_t kPanel = kTileVectors * kLanes<T>;
 
 // w[N, K] -> panels [N / kPanel][K][kPanel], rows past N as zeros. Panels [first, end).
 template <typename T> void pack_panels(const T* w, int64_t N, int64_t K, int64_t first, int64_t end, T* panels) {
-  constexpr int64_t P = kPanel<T>, B = 16;
+  constexpr int64_t P = kPanel<T>;
   for (int64_t p = first; p < end; p++) {
     T* to = panels + p * P * K;
-    for (int64_t k0 = 0; k0 < K; k0 += B) {
-      const int64_t k1 = k0 + B < K ? k0 + B : K;
-      for (int64_t j = 0; j < P; j++) {
-        const int64_t n = p * P + j;
-        for (int64_t k = k0; k < k1; k++) to[k * P + j] = n < N ? w[n * K + k] : T(0);
-      }
-    }
+    const int64_t rows = N - p * P < P ? N - p * P : P;
+    transpose(w + p * P * K, K, to, P, rows, K);
+    for (int64_t k = 0; k < K && rows < P; k++)
+      for (int64_t j = rows; j < P; j++) to[k * P + j] = 0;
   }
 }
 

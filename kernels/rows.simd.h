@@ -5,13 +5,6 @@
 
 namespace {
 
-template <typename T> inline T dot(const T* a, const T* b, int64_t n) {
-  T s = 0;
-#pragma omp simd reduction(+ : s)
-  for (int64_t i = 0; i < n; i++) s += a[i] * b[i];
-  return s;
-}
-
 template <typename T>
 void rmsnorm(const T* x, const T* w, T* y, T* rstd, int64_t rows, int64_t dim, double eps) {
   for (int64_t r = 0; r < rows; r++, x += dim, y += dim) {

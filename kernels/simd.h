@@ -28,19 +28,29 @@ template <typename T> inline Vec<T> load(const T* p) { Vec<T> v; std::memcpy(&v,
 template <typename T> inline void store(T* p, Vec<T> v) { std::memcpy(p, &v, sizeof v); }
 template <typename T> inline Vec<T> splat(T x) { return x - Vec<T>{}; }
 
-// 2^n times a degree-6 polynomial of the fraction on [-1/2, 1/2] (Cephes' exp2f): relative error below 2e-6 at the far end,
-// below 3e-7 where probabilities are made. Below -87 it is 0 or about 1e-38.
-inline Vec<float> exp_vector(Vec<float> x) {
 #if defined(__AVX512F__)
-  const __m512 v = (__m512)x;
-  const __m512 n = _mm512_roundscale_ps(v * 1.44269504f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+// 2^floor(y) times a polynomial of y's fraction, the best of degree 5 on [0, 1): relative error below 2e-7, and of y's own
+// rounding, which is 4e-6 where exp(x) is 1e-38. Below -87 it is 0 or about 1e-38.
+inline Vec<float> exp_vector(Vec<float> x) {
+  const Vec<float> y = x * 1.44269504f;
+  const Vec<float> f = (Vec<float>)_mm512_reduce_ps((__m512)y, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  Vec<float> p = splat(1.8775766948238015e-3f);
+  p = p * f + 8.98933969438076e-3f;
+  p = p * f + 5.582631751894951e-2f;
+  p = p * f + 2.4015361070632935e-1f;
+  p = p * f + 6.931530833244324e-1f;
+  p = p * f + 0.9999999403953552f;
+  return (Vec<float>)_mm512_scalef_ps((__m512)p, (__m512)y);
+}
 #else
+// 2^n times a degree-6 polynomial of the fraction on [-1/2, 1/2] (Cephes' exp2f): relative error below 2e-6 at the far end,
+// below 3e-7 where probabilities are made. Below -87 it is about 1e-38.
+inline Vec<float> exp_vector(Vec<float> x) {
   const Vec<float> low = splat(-87.3f), high = splat(88.3f), magic = splat(12582912.0f);
   x = x < low ? low : x;
   x = x > high ? high : x;
   const Vec<float> n = (x * 1.44269504f + magic) - magic;
-#endif
-  const Vec<float> f = x * 1.44269504f - (Vec<float>)n;
+  const Vec<float> f = x * 1.44269504f - n;
   Vec<float> p = splat(1.535336188319500e-4f);
   p = p * f + 1.339887440266574e-3f;
   p = p * f + 9.618437357674640e-3f;
@@ -48,16 +58,13 @@ inline Vec<float> exp_vector(Vec<float> x) {
   p = p * f + 2.402264791363012e-1f;
   p = p * f + 6.931472028550421e-1f;
   p = p * f + 1.0f;
-#if defined(__AVX512F__)
-  return (Vec<float>)_mm512_scalef_ps((__m512)p, n);
-#else
   typedef int32_t Ints __attribute__((vector_size(kVectorBytes)));
   const Ints bits = (__builtin_convertvector(n, Ints) + 127) << 23;
   Vec<float> scale;
   std::memcpy(&scale, &bits, sizeof scale);
   return p * scale;
-#endif
 }
+#endif
 inline Vec<double> exp_vector(Vec<double> x) {
   for (int i = 0; i < kLanes<double>; i++) x[i] = std::exp(x[i]);
   return x;
@@ -78,6 +85,13 @@ template <typename T> inline T fold_sum(Vec<T> v) {
 }
 template <typename T> inline T fold_max(Vec<T> v) {
   return fold<T>(v, [](Vec<T> a, Vec<T> b) { return a > b ? a : b; });
+}
+
+template <typename T> inline T dot(const T* a, const T* b, int64_t n) {
+  T s = 0;
+#pragma omp simd reduction(+ : s)
+  for (int64_t i = 0; i < n; i++) s += a[i] * b[i];
+  return s;
 }
 
 // p[i] = exp(p[i] - shift); returns the sum.
@@ -113,24 +127,34 @@ template <typename T> inline T max_row(const T* p, int64_t n) {
   return best;
 }
 
+// body(constant 0), ..., body(constant N - 1): indices that are constants from the start keep an array of vectors in registers.
+template <int N, typename F> __attribute__((always_inline)) inline void unrolled(F body) {
+  if constexpr (N > 0) {
+    unrolled<N - 1>(body);
+    body(std::integral_constant<int, N - 1>{});
+  }
+}
+
 // C[MR, NV * lanes] (+)= A[MR, K] B[K, NV * lanes]; A has any strides, B and C are row-major.
 template <typename T, int MR, int NV>
 inline void tile(int64_t K, const T* a, int64_t row_stride, int64_t col_stride, const T* b, int64_t ldb, T* c, int64_t ldc,
                  bool accumulate) {
   constexpr int W = kLanes<T>;
   Vec<T> acc[MR][NV];
-  for (int r = 0; r < MR; r++)
-    for (int n = 0; n < NV; n++) acc[r][n] = accumulate ? load(c + r * ldc + n * W) : Vec<T>{};
+  unrolled<MR>([&](auto r) __attribute__((always_inline)) {
+    unrolled<NV>([&](auto n) __attribute__((always_inline)) { acc[r][n] = accumulate ? load(c + r * ldc + n * W) : Vec<T>{}; });
+  });
   for (int64_t k = 0; k < K; k++) {
     Vec<T> bv[NV];
-    for (int n = 0; n < NV; n++) bv[n] = load(b + k * ldb + n * W);
-    for (int r = 0; r < MR; r++) {
+    unrolled<NV>([&](auto n) __attribute__((always_inline)) { bv[n] = load(b + k * ldb + n * W); });
+    unrolled<MR>([&](auto r) __attribute__((always_inline)) {
       const T av = a[r * row_stride + k * col_stride];
-      for (int n = 0; n < NV; n++) acc[r][n] += bv[n] * av;
-    }
+      unrolled<NV>([&](auto n) __attribute__((always_inline)) { acc[r][n] += bv[n] * av; });
+    });
   }
-  for (int r = 0; r < MR; r++)
-    for (int n = 0; n < NV; n++) store(c + r * ldc + n * W, acc[r][n]);
+  unrolled<MR>([&](auto r) __attribute__((always_inline)) {
+    unrolled<NV>([&](auto n) __attribute__((always_inline)) { store(c + r * ldc + n * W, acc[r][n]); });
+  });
 }
 template <typename T, int NV>
 inline void tile_rows(int64_t M, int64_t K, const T* a, int64_t rs, int64_t cs, const T* b, int64_t ldb, T* c, int64_t ldc,
@@ -168,6 +192,38 @@ inline void small_gemm(int64_t M, int64_t N, int64_t K, const T* a, int64_t rs, 
       T sum = accumulate ? c[m * ldc + j] : T(0);
       for (int64_t k = 0; k < K; k++) sum += a[m * rs + k * cs] * b[k * ldb + j];
       c[m * ldc + j] = sum;
+    }
+}
+
+// A square of vectors, transposed in registers: interleaving the halves log2(lanes) times is a transposition.
+template <typename T> inline void transpose_square(const T* in, int64_t stride, T* out, int64_t ld) {
+  constexpr int W = kLanes<T>;
+  typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Index;
+  typedef Index Indices __attribute__((vector_size(kVectorBytes)));
+  Indices low, high;
+  for (int i = 0; i < W; i++) low[i] = i / 2 + i % 2 * W, high[i] = low[i] + W / 2;
+  Vec<T> x[W], y[W];
+  unrolled<W>([&](auto i) __attribute__((always_inline)) { x[i] = load(in + i * stride); });
+  for (int step = 1; step < W; step *= 2) {
+    unrolled<W / 2>([&](auto i) __attribute__((always_inline)) {
+      y[2 * i] = __builtin_shuffle(x[i], x[i + W / 2], low);
+      y[2 * i + 1] = __builtin_shuffle(x[i], x[i + W / 2], high);
+    });
+    unrolled<W>([&](auto i) __attribute__((always_inline)) { x[i] = y[i]; });
+  }
+  unrolled<W>([&](auto i) __attribute__((always_inline)) { store(out + i * ld, x[i]); });
+}
+// in [rows, cols] with a row stride -> out [cols, ld].
+template <typename T> void transpose(const T* in, int64_t stride, T* out, int64_t ld, int64_t rows, int64_t cols) {
+  constexpr int64_t W = kLanes<T>;
+  for (int64_t r = 0; r < rows; r += W)
+    for (int64_t c = 0; c < cols; c += W) {
+      if (r + W <= rows && c + W <= cols) {
+        transpose_square(in + r * stride + c, stride, out + c * ld + r, ld);
+        continue;
+      }
+      for (int64_t j = c; j < cols && j < c + W; j++)
+        for (int64_t i = r; i < rows && i < r + W; i++) out[j * ld + i] = in[i * stride + j];
     }
 }
 

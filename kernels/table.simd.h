@@ -1,5 +1,6 @@
 // The table of one instruction set. ICRL_ISA names it.
 #pragma once
+#include "attention-backward.simd.h"
 #include "attention.simd.h"
 #include "gemm.simd.h"
 #include "rows.simd.h"

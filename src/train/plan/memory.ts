@@ -182,10 +182,9 @@ function attentionBytes(shape: EngineShape, T: number, backward: boolean): numbe
   const { e, kv } = widths(shape);
   const group = heads / kvHeads;
   const blockTokens = Math.max(1, Math.floor(QUERY_BLOCK_ROWS / group));
-  const scratch = group * blockTokens * (4 * padded(headDim, 16) + 2 * KEY_BLOCK + 4);
-  const transposed = kv * (T + KEY_BLOCK);
+  const scratch = padded(group * blockTokens, 16) * (5 * padded(headDim, 16) + 2 * KEY_BLOCK + 4);
   const partial = backward ? touchedHeads(shape, T, blockTokens) * 2 * T * headDim : 0;
-  return e * ((backward ? 2 : 1) * transposed + shape.threads * scratch + partial);
+  return e * (2 * kv * T + shape.threads * scratch + partial);
 }
 
 /** Pairs of a thread and a kv head it sums gradients for: a head cut by a share counts twice. */
