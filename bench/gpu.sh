@@ -3,7 +3,7 @@
 # at home with the box's torch (it compiles its engine there, once), the self-test, the figures of
 # `icrl bench gpu`, each against its target, and the three stages of nano. Nothing is fetched.
 #
-#   npm run box                        here: dist/icrl.xz, about 20 MB, to be copied beside the checkout
+#   npm run box                        here: dist/icrl.xz, about 42 MiB, to be copied beside the checkout
 #   bench/gpu.sh OUT                   on the box: python3 with torch, g++
 #   bench/gpu.sh OUT --only decode,step
 #   bench/gpu.sh OUT --device cpu --tiny   anywhere: shows that all of it runs, measures nothing
@@ -100,6 +100,7 @@ bench decode 90
 bench update 120
 bench step 150
 bench nano 150
+bench lora 120
 bench decode-against 120 --against --peers "$here/bench/peers"
 bench rows-against 120 --against --peers "$here/bench/peers"
 printf '\n'

@@ -74,9 +74,17 @@ function openEngine<S extends Record<string, FFIFunction>>(library: EngineLibrar
   try {
     return dlopen(library.path, symbols);
   } catch (error) {
-    if (!isNoexec(error)) throw error;
-    return dlopen(inMemory(readFileSync(library.path)), symbols);
+    if (isNoexec(error)) return dlopen(inMemory(readFileSync(library.path)), symbols);
+    throw oldSystem(error as Error) ?? error;
   }
+}
+
+/** An engine that was linked on a newer system than this one. */
+export function oldSystem({ message }: Error): UserError | undefined {
+  const missing = /version [`'"]((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found/.exec(message)?.[1];
+  if (missing === undefined) return undefined;
+  const hint = "the embedded engine needs glibc 2.32 and libstdc++ of gcc 11 or newer; from a checkout it is built for this system";
+  return new UserError(`the engine does not load: this system has no ${missing}`, { hint });
 }
 
 /** A folder mounted noexec refuses to map the file; memory does not. */

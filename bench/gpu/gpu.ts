@@ -4,6 +4,7 @@
 import type { Part } from "../bench.ts";
 import type { Suite } from "../suite.ts";
 import { decode } from "./parts/decode.ts";
+import { lora } from "./parts/large.ts";
 import { nano } from "./parts/nano.ts";
 import { rows } from "./parts/rows.ts";
 import { selftests } from "./parts/selftest.ts";
@@ -18,6 +19,7 @@ export const PARTS: Readonly<Record<string, Part<GpuWork>>> = {
   step,
   rows,
   nano,
+  lora,
 };
 
 export const GPU: Suite<GpuWork> = { name: "gpu", parts: PARTS, full: FULL, tiny: TINY };

@@ -96,8 +96,14 @@ interface Parts {
   readonly engine: InProcessEngine | undefined;
 }
 
-function openTrainer(policy: Policy, _twin: Policy | undefined, { trainer }: OpenOptions): Trainer | undefined {
-  return trainer === undefined ? undefined : Trainer.open(policy, trainer);
+/** With adapters the twin is what they belong to. */
+function openTrainer(
+  policy: Policy,
+  twin: Policy | undefined,
+  { trainer }: OpenOptions,
+): Trainer | undefined {
+  if (trainer === undefined) return undefined;
+  return Trainer.open(policy, trainer, trainer.lora === undefined ? undefined : twin);
 }
 
 function openEngine(

@@ -33,10 +33,11 @@ export function compileEngine(options: CompileOptions): void {
   mkdirSync(dirname(options.output), { recursive: true });
   const missing = units.filter((unit) => !existsSync(unit.object));
   const header = precompiledHeader(options);
-  const command = (unit: Unit) => compileCommand(compiler, unit, header, options);
+  const command = (unit: Unit) => showing(compileCommand(compiler, unit, header, options));
   const [plain, torch] = [missing.filter((unit) => !unit.usesTorch), missing.filter((unit) => unit.usesTorch)];
   runAll([...(torch.length > 0 ? precompile(compiler, header, options) : []), ...plain.map(command)]);
   runAll(torch.map(command));
+  if (isWatched() && missing.length > 0) process.stderr.write("\n");
   link(compiler, units, options.output);
 }
 
@@ -123,6 +124,13 @@ function link(compiler: string, units: readonly Unit[], output: string): void {
   const objects = units.map((unit) => unit.object);
   runAll([quoted([compiler, "-shared", "-Wl,-z,now", "-o", partial, ...objects])]);
   renameSync(partial, output);
+}
+
+/** A person at a terminal sees a dot for each unit that is done. */
+const isWatched = (): boolean => process.stderr.isTTY;
+
+function showing(command: string): string {
+  return isWatched() ? `${command} && printf . > /proc/${process.pid}/fd/2` : command;
 }
 
 /** Runs shell commands, several at a time. Throws with what they printed when one fails. */

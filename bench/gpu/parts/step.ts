@@ -5,20 +5,19 @@ import type { Bench } from "../../bench.ts";
 import { type Figure, valueAtMost } from "../../figure.ts";
 import { numRollouts } from "../../shapes.ts";
 import { median } from "../../timing.ts";
-import { randomPrompts } from "../../work.ts";
 import { ADAMW, Opened } from "../policy.ts";
-import { sampleStep, Searcher } from "../rollouts.ts";
+import { Searcher } from "../rollouts.ts";
+import { type Step, stepFigures, takeStep } from "../step.ts";
 import { searchShapeText } from "../text.ts";
-import { memoryFigure, timeUpdate, type UpdateTiming } from "../update.ts";
-import { cacheTokensOf, type GpuWork, type SearchShape } from "../work.ts";
+import { memoryFigure } from "../update.ts";
+import { cacheTokensOf, type GpuWork } from "../work.ts";
 
-interface Step {
-  readonly sampleSeconds: number;
-  readonly update: UpdateTiming;
-}
-
-const WITHOUT_SECONDS = 20;
-const WITH_SECONDS = 25;
+const WITHOUT = { key: "gpu.step", what: "whole step", wanted: valueAtMost(20) };
+const WITH = {
+  key: "gpu.step-kl",
+  what: "whole step with the KL reference",
+  wanted: valueAtMost(25),
+};
 
 export async function step(bench: Bench<GpuWork>): Promise<readonly Figure[]> {
   const { policy: name, step: shape, passages } = bench.work;
@@ -34,40 +33,10 @@ export async function step(bench: Bench<GpuWork>): Promise<readonly Figure[]> {
   const withReference = await takeStep(opened, shape, searcher, 2, true);
   const searches = `a search takes ${(1000 * median(searcher.seconds)).toFixed(2)} ms`;
   return [
-    ...figures("gpu.step", "whole step", without, WITHOUT_SECONDS, searchShapeText(shape)),
-    ...figures("gpu.step-kl", "whole step with the KL reference", withReference, WITH_SECONDS, searches),
+    ...stepFigures(WITHOUT, without, searchShapeText(shape)),
+    ...stepFigures(WITH, withReference, searches),
     gapFigure(without),
     memoryFigure("gpu.step-kl", withReference.update),
-  ];
-}
-
-async function takeStep(
-  { engine, trainer, policy, twin }: Opened,
-  shape: SearchShape,
-  searcher: Searcher,
-  seed: number,
-  hasReference: boolean,
-): Promise<Step> {
-  const prompts = randomPrompts(shape, policy.config.vocab);
-  const start = performance.now();
-  const rollouts = await sampleStep(engine, prompts, shape, searcher, seed);
-  const sampleSeconds = (performance.now() - start) / 1000;
-  const reference = hasReference ? twin : undefined;
-  return { sampleSeconds, update: timeUpdate({ trainer, reference, rollouts }) };
-}
-
-function figures(
-  key: string,
-  what: string,
-  { sampleSeconds, update }: Step,
-  most: number,
-  note: string,
-): Figure[] {
-  const value = sampleSeconds + update.seconds;
-  return [
-    { key, what, value, unit: "s", wanted: valueAtMost(most), note },
-    { key: `${key}.sample`, what: "of it, rollouts", value: sampleSeconds, unit: "s" },
-    { key: `${key}.update`, what: "of it, update", value: update.seconds, unit: "s" },
   ];
 }
 
