@@ -23,7 +23,10 @@ export interface TrainerConfig {
   readonly decayMatricesOnly?: boolean;
   readonly headRows?: number; // logits rows that exist at once; default: about 32 MiB of them
   readonly lora?: LoraConfig; // only adapters learn
-  readonly seed?: number; // of fresh adapters
+  readonly stateBits?: 32 | 8; // of a moment of AdamW; 8 in blocks with a scale each. Default: 32
+  readonly masterWeights?: boolean; // false: a bf16 policy's own only, rounded stochastically. Default: true
+  readonly offload?: boolean; // moments and master weights in the host's memory. Default: false
+  readonly seed?: number; // of stochastic rounding and of fresh adapters
 }
 
 /** Of which layers only the inputs are kept for the backward: none, all, or the first so many. */
@@ -164,11 +167,12 @@ function recomputedLayers(recompute: Recompute, layers: number): number {
 function packConfig(config: TrainerConfig): Uint8Array {
   const view = new DataView(new ArrayBuffer(80));
   const { beta1, beta2, eps, weightDecay, muonMomentum = 0, decayMatricesOnly = false, headRows = 0 } = config;
-  const { lora, seed = 0 } = config;
+  const { lora, stateBits = 32, masterWeights = true, offload = false, seed = 0 } = config;
   const doubles = [beta1, beta2, eps, weightDecay, muonMomentum, lora?.alpha ?? 0];
   doubles.forEach((value, index) => view.setFloat64(8 * index, value, true));
   const targets = lora === undefined ? 0 : targetBits(lora.targets);
-  const ints = [Number(decayMatricesOnly), headRows, lora?.rank ?? 0, targets, 32, 1, 0, seed | 0];
+  const ints = [Number(decayMatricesOnly), headRows, lora?.rank ?? 0, targets];
+  ints.push(stateBits, Number(masterWeights), Number(offload), seed | 0);
   ints.forEach((value, index) => view.setInt32(48 + 4 * index, value, true));
   return new Uint8Array(view.buffer);
 }

@@ -87,7 +87,7 @@ at::ScalarType scalar_type(int32_t dtype) {
   throw InvalidArgument("unknown dtype " + std::to_string(dtype));
 }
 
-static void require_numel(const Tensor& tensor, int64_t numel) {
+void require_numel(const Tensor& tensor, int64_t numel) {
   if (tensor.numel() != numel)
     throw InvalidArgument("the tensor has " + std::to_string(tensor.numel()) + " elements, not " + std::to_string(numel));
 }

@@ -61,6 +61,7 @@ std::vector<NamedTensor> named_tensors(const icrl_policy_config& config, const W
 Tensor find_tensor(const std::vector<NamedTensor>& tensors, const char* name);
 
 at::ScalarType scalar_type(int32_t dtype);
+void require_numel(const Tensor& tensor, int64_t numel);
 // Host memory of the C API <-> a tensor on the device.
 void write_tensor(const Tensor& to, int32_t dtype, const void* data, int64_t numel);
 void read_tensor(const Tensor& from, int32_t dtype, void* data, int64_t numel);

@@ -46,7 +46,8 @@ int32_t icrl_trainer_open(icrl_policy* policy, icrl_policy* base, const icrl_tra
     require(policy && config && trainer, "a pointer is null");
     require(config->lora_rank >= 0, "lora_rank is negative");
     require((config->lora_rank > 0) == (base != nullptr), "a base is given with adapters and only then");
-    require(config->state_bits == 32 && config->master == 1 && config->offload == 0, "the optimizer keeps fp32 on the device");
+    const bool is_plain = config->state_bits == 32 && config->master == 1 && config->offload == 0;
+    require(is_plain || !base, "adapters keep their state in fp32 on the device");
     auto t = std::unique_ptr<icrl_trainer>(new icrl_trainer{policy, *config});
     if (base) open_adapters(*t, *base);
     else open_full(*t);
@@ -133,24 +134,22 @@ int32_t icrl_trainer_steps_write(icrl_trainer* trainer, int32_t steps) {
   });
 }
 
+// Of an array that lies on the device as it is; undefined for what the optimizer of a full fine-tune keeps.
 static Tensor tensor_of(icrl_trainer& trainer, int32_t which, const char* name) {
   require(name, "a tensor name is null");
+  require(which >= ICRL_TRAINER_GRADIENT && which <= ICRL_TRAINER_MASTER, "unknown kind of trainer tensor");
   if (trainer.adapters) return trainer.adapters->tensor(which, name);
-  const auto& config = trainer.policy->config;
-  switch (which) {
-    case ICRL_TRAINER_GRADIENT: return find_tensor(named_tensors(config, trainer.grads.full), name);
-    case ICRL_TRAINER_FIRST_MOMENT: return find_tensor(named_tensors(config, trainer.optimizer.first), name);
-    case ICRL_TRAINER_SECOND_MOMENT: return find_tensor(named_tensors(config, trainer.optimizer.second), name);
-    case ICRL_TRAINER_MASTER: return find_tensor(named_tensors(config, trainer.optimizer.master), name);
-  }
-  throw InvalidArgument("unknown kind of trainer tensor");
+  if (which != ICRL_TRAINER_GRADIENT) return {};
+  return find_tensor(named_tensors(trainer.policy->config, trainer.grads.full), name);
 }
 
 int32_t icrl_trainer_tensor_read(icrl_trainer* trainer, int32_t which, const char* name, int32_t dtype, void* data,
                                  int64_t numel) {
   return guard([&] {
     require(trainer && data, "a pointer is null");
-    read_tensor(tensor_of(*trainer, which, name), dtype, data, numel);
+    const Tensor tensor = tensor_of(*trainer, which, name);
+    if (tensor.defined()) read_tensor(tensor, dtype, data, numel);
+    else trainer->optimizer.read(which, name, dtype, data, numel);
   });
 }
 
@@ -158,9 +157,9 @@ int32_t icrl_trainer_tensor_write(icrl_trainer* trainer, int32_t which, const ch
                                   int64_t numel) {
   return guard([&] {
     require(trainer && data, "a pointer is null");
-    write_tensor(tensor_of(*trainer, which, name), dtype, data, numel);
-    if (which != ICRL_TRAINER_MASTER) return;
-    if (trainer->adapters) trainer->adapters->merge(name);
-    else trainer->optimizer.copy_master_to_policy();
+    const Tensor tensor = tensor_of(*trainer, which, name);
+    if (!tensor.defined()) return trainer->optimizer.write(which, name, dtype, data, numel);
+    write_tensor(tensor, dtype, data, numel);
+    if (which == ICRL_TRAINER_MASTER && trainer->adapters) trainer->adapters->merge(name);
   });
 }
