@@ -31,6 +31,7 @@ const NAMES: Readonly<Record<keyof RecipePlan["resident"], string>> = {
   packed: "weights, packed for the CPU",
   gradients: "gradients",
   optimizer: "optimizer",
+  base: "base of the adapters",
   reference: "KL reference",
   cache: "KV cache",
   rotary: "rotary table",

@@ -79,16 +79,18 @@ async function loadNamed({ recipe, device, card, set = [] }: Options): Promise<R
 }
 
 /** A CUDA device need not be here where its memory is said. */
-async function engineOf({ policy }: Recipe, options: Options): Promise<EngineShape> {
+async function engineOf(recipe: Recipe, options: Options): Promise<EngineShape> {
   const { shapeOn } = await import("../train/plan/planner.ts");
   const { Device } = await import("../../ffi/device.ts");
+  const { policy, train } = recipe;
+  const { lora } = train;
   const config = await configOf(policy, options);
   const { device, dtype } = policy;
   if (device === "cuda" && (options.memory ?? options.card) !== undefined) {
-    return { config, dtype, device, threads: 1, panel: 1 };
+    return { config, dtype, device, threads: 1, panel: 1, lora };
   }
   using opened = Device.open(device);
-  return shapeOn(opened, config, dtype);
+  return shapeOn(opened, config, dtype, lora);
 }
 
 /** Of the folder; with a whole shape the published sizes will do where there is none. */

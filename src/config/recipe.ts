@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { BYTES_PATTERN } from "./bytes.ts";
 import { isOwnWorld, sources } from "./data-recipe.ts";
+import { lora } from "./lora-recipe.ts";
 import { rewardSection } from "./reward-recipe.ts";
 import { knowsMoreThanAlmanac, tools } from "./tool-recipe.ts";
 
@@ -115,6 +116,14 @@ const train = z.strictObject({
       eps: z.number().positive().default(1e-6),
     })
     .prefault({}),
+  /**
+   * Only low-rank adapters learn, `{}`: of rank 32 at every matrix; absent: all weights. They want a
+   * learning rate about ten times as high. Where the KL anchor moves to a stage's start
+   * (carry.reference: false and a KL term), the adapters are merged there and fresh ones begin: what
+   * they change is then always measured from the anchor, which is their base. Else the same adapters
+   * learn through all stages, on the model that the run began with.
+   */
+  lora: lora.optional(),
   /** Distinct tokens of a micro-batch, at most. */
   max_batch_tokens: count.default(16384),
   /**
@@ -208,6 +217,11 @@ export type SourceRecipe = Recipe["data"]["train"][number];
 export type StageRecipe = Recipe["stages"][number];
 export type GateRecipe = NonNullable<StageRecipe["gate"]>;
 
+/** At each stage's start: the KL term then holds on to the policy as it is there. */
+export function movesAnchor({ train, carry }: Pick<Recipe, "train" | "carry">): boolean {
+  return train.objective.kl.coefficient > 0 && !carry.reference;
+}
+
 type Path = (string | number)[];
 interface Refinement<T> {
   readonly value: T;
@@ -276,6 +290,11 @@ function refuseWrongUpdate(context: Refinement<Recipe>, recipe: Recipe): void {
   if (updates > prompts) {
     const why = `a group is never split, and a step has ${prompts}`;
     refuse(context, ["train", "updates_per_step"], `${updates} updates a step: ${why}`);
+  }
+  if (recipe.train.lora !== undefined && recipe.carry.optimizer && movesAnchor(recipe)) {
+    const why = "adapters begin anew where the KL anchor moves, so no state is left to carry";
+    const hint = "set carry.optimizer: false or carry.reference: true";
+    refuse(context, ["carry", "optimizer"], `${why}: ${hint}`);
   }
   if (recipe.policy.dtype === "bf16" && recipe.policy.device === "cpu") {
     refuse(context, ["policy", "dtype"], "bf16 is for cuda; a CPU computes in f32");

@@ -29,6 +29,10 @@ export function exportFolder(source: FolderSource, out: string, dtype?: ExportDt
   return written;
 }
 
+/** The numbers of a tensor, whatever its dtype. */
+export const storedValues = ({ source, entry }: StoredTensor): ArrayLike<number> =>
+  decode(readTensor(source, entry).buffer, ENGINE_DTYPES[entry.dtype]!);
+
 function converted({ source, entry }: StoredTensor, dtype: Dtype): Uint8Array {
   const bytes = readTensor(source, entry);
   const from = ENGINE_DTYPES[entry.dtype]!;

@@ -1,16 +1,20 @@
 // A checkpoint: a Hugging Face folder of the policy, with the optimizer's state and the run's
-// beside it. Whole or absent: the run directory renames it into place. Not the rollouts and
-// metrics: those are in run.sqlite.
+// beside it. Adapters are merged there, and lie in PEFT's format in a folder of their own: beside
+// the merged weights, transformers would add them once more. Whole or absent: the run directory
+// renames it into place. Not the rollouts and metrics: those are in run.sqlite.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Policy } from "../../ffi/policy.ts";
+import type { Dtype, Policy } from "../../ffi/policy.ts";
 import type { Trainer, TrainerTensor } from "../../ffi/trainer.ts";
 import { UserError } from "../config/errors.ts";
 import { stageName } from "../curriculum/stages.ts";
 import type { Progress } from "../curriculum/progress.ts";
 import type { TaskOrderState } from "../curriculum/task-order.ts";
 import { fileSource, type FolderSource } from "../model/byte-source.ts";
+import { storedValues } from "../model/export.ts";
+import { openFolder } from "../model/model-folder.ts";
+import { writeAdapter } from "../model/peft.ts";
 import { readHeader, readTensor } from "../model/safetensors.ts";
 import { writeSafetensors, type TensorToWrite } from "../model/safetensors-write.ts";
 import { saveFolder } from "../model/weights.ts";
@@ -25,14 +29,16 @@ export interface RunState {
 
 const STATE = "run-state.json";
 const OPTIMIZER = "optimizer.safetensors";
+/** PEFT's folder in a checkpoint. */
+export const ADAPTER = "adapter";
 
 /**
- * What the optimizer keeps of a tensor. Where the policy is not in fp32, its fp32 weights are here
- * too.
+ * What the optimizer keeps of a tensor. Where the policy does not hold it, or not in fp32, its
+ * weights are here too.
  */
-function keptTensors({ dtype }: Policy): readonly TrainerTensor[] {
+function keptTensors({ policy, base }: Trainer): readonly TrainerTensor[] {
   const moments = ["first_moment", "second_moment"] as const;
-  return dtype === "f32" ? moments : [...moments, "master"];
+  return policy.dtype === "f32" && base === undefined ? moments : [...moments, "master"];
 }
 
 export interface CheckpointParts {
@@ -41,18 +47,24 @@ export interface CheckpointParts {
   readonly state: RunState;
   /** Where config and tokenizer are copied from. */
   readonly model: FolderSource;
+  /** The model that adapters change, a folder or a name. */
+  readonly base: string;
 }
 
 /** Fills an empty folder. */
 export function writeCheckpoint(folder: string, parts: CheckpointParts): void {
+  const { trainer, base } = parts;
   writePolicy(folder, parts);
-  writeSafetensors(join(folder, OPTIMIZER), optimizerTensors(parts.policy, parts.trainer));
+  writeSafetensors(join(folder, OPTIMIZER), optimizerTensors(trainer));
+  if (trainer.base === undefined) return;
+  mkdirSync(join(folder, ADAPTER));
+  writeAdapter(join(folder, ADAPTER), trainer, base);
 }
 
 /** A checkpoint to evaluate and to export; without the optimizer, training can't go on from it. */
 export function writePolicy(
   folder: string,
-  { policy, state, model }: Omit<CheckpointParts, "trainer">,
+  { policy, state, model }: Omit<CheckpointParts, "trainer" | "base">,
 ): void {
   saveFolder(policy, folder, { dtype: policy.dtype, copyFrom: model });
   writeFileSync(join(folder, STATE), `${JSON.stringify(state, null, 2)}\n`);
@@ -94,27 +106,51 @@ function readState(path: string): RunState {
   }
 }
 
-export function restoreOptimizer(
-  trainer: Trainer,
-  policy: Policy,
-  { path, state }: Checkpoint,
-): void {
+/**
+ * Throws UserError where the file lacks a tensor, or where adapters do not give the checkpoint's
+ * weights: they are then on another base than the one they learned on.
+ */
+export function restoreOptimizer(trainer: Trainer, { path, state }: Checkpoint): void {
   using source = fileSource(join(path, OPTIMIZER));
   const entries = new Map(readHeader(source).tensors.map((entry) => [entry.name, entry]));
-  for (const { name } of policy.tensors()) {
-    for (const which of keptTensors(policy)) {
+  for (const { name, shape } of trainer.tensors()) {
+    for (const which of keptTensors(trainer)) {
       const entry = entries.get(`${which}.${name}`);
-      if (entry === undefined)
-        throw new UserError(`no ${which} of ${name}`, { where: source.name });
+      if (entry === undefined || `${entry.shape}` !== `${shape}`) {
+        const hint = "train.lora can change where fresh adapters begin only";
+        const what = `no ${which} of ${name} [${shape.join(", ")}]`;
+        throw new UserError(what, { where: source.name, ...(trainer.base && { hint }) });
+      }
       trainer.writeTensor(which, name, new Float32Array(readTensor(source, entry).buffer));
     }
   }
   trainer.steps = state.optimizerSteps;
+  if (trainer.base !== undefined) requireMerged(trainer.policy, path);
 }
 
-function optimizerTensors(policy: Policy, trainer: Trainer): TensorToWrite[] {
-  return policy.tensors().flatMap(({ name, shape }) =>
-    keptTensors(policy).map((which) => ({
+/** The last layer's weights: another machine may round them otherwise, another base is further. */
+function requireMerged(policy: Policy, path: string): void {
+  using folder = openFolder(path);
+  const layer = `model.layers.${policy.config.layers - 1}.`;
+  for (const { name } of policy.tensors().filter((each) => each.name.startsWith(layer))) {
+    if (isNear(policy.read(name), storedValues(folder.tensors.get(name)!), policy.dtype)) continue;
+    const what = `its adapters and their base do not give its own ${name}`;
+    const hint = "the base is not the model that they learned on: was its folder replaced?";
+    throw new UserError(what, { where: path, hint });
+  }
+}
+
+/** Within a unit in the last place of the narrow dtypes, and a sum's rounding of the wide ones. */
+function isNear(merged: Float32Array, saved: ArrayLike<number>, dtype: Dtype): boolean {
+  const largest = merged.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const narrow = dtype === "bf16" || dtype === "f16";
+  const bound = (value: number): number => (narrow ? Math.abs(value) / 128 : largest / 1e6);
+  return merged.every((value, i) => Math.abs(value - saved[i]!) <= bound(value));
+}
+
+function optimizerTensors(trainer: Trainer): TensorToWrite[] {
+  return trainer.tensors().flatMap(({ name, shape }) =>
+    keptTensors(trainer).map((which) => ({
       name: `${which}.${name}`,
       dtype: "F32" as const,
       shape,

@@ -18,12 +18,8 @@ import { TaskOrder } from "../curriculum/task-order.ts";
 import type { FolderSource } from "../model/byte-source.ts";
 import type { RunDirectory } from "../run/directory.ts";
 import type { RunEnd, RunObserver } from "../run/observer.ts";
-import {
-  checkpointName,
-  restoreOptimizer,
-  writeCheckpoint,
-  type Checkpoint,
-} from "./checkpoint.ts";
+import { adaptersBase } from "./anchor.ts";
+import { checkpointName, writeCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { requireContract } from "./contract-step.ts";
 import { evaluate, evaluateHeldOut } from "./evaluate.ts";
 import type { Learner } from "./learner.ts";
@@ -68,7 +64,7 @@ export class TrainingLoop {
         : TaskOrder.restore(taskParts, recipe.seed, saved);
     if (checkpoint === undefined) return;
     this.progress = checkpoint.state.progress;
-    restoreOptimizer(learner.trainer, session.policy, checkpoint);
+    learner.restore(checkpoint);
   }
 
   /**
@@ -107,7 +103,7 @@ export class TrainingLoop {
     const { recipe, learner, observer } = this.parts;
     const { stage, stageStep } = this.progress;
     requireOpenGate(this.progress, recipe.stages);
-    if (stage > 0 && stageStep === 0) learner.crossBoundary();
+    if (stage > 0 && stageStep === 0) learner.crossBoundary(stage);
     const { shots, steps } = recipe.stages[stage]!;
     observer.onStageStart({ name: stageName(stage), shots, steps });
     for (;;) {
@@ -186,15 +182,16 @@ export class TrainingLoop {
   }
 
   private checkpoint(): void {
-    const { session, learner, directory, model } = this.parts;
+    const { recipe, session, learner, directory, model } = this.parts;
     const { policy } = session;
     const { trainer } = learner;
     const tasks = this.tasks.save();
     const state = { progress: this.progress, tasks, optimizerSteps: trainer.steps };
     const name = checkpointName(this.progress);
+    const base = adaptersBase(recipe, directory.path, this.progress);
     if (directory.checkpoints().includes(name)) return; // stopped again before another step
     directory.writeCheckpoint(name, (folder) =>
-      writeCheckpoint(folder, { policy, trainer, state, model }),
+      writeCheckpoint(folder, { policy, trainer, state, model, base }),
     );
     const text = `checkpoint ${name}`;
     directory.store.writeEvent({ kind: "checkpoint", step: this.progress.step, text });

@@ -28,9 +28,15 @@ export function advantageOptions({ advantage }: Recipe["train"]): AdvantageOptio
   return { std: advantage.std, eps: advantage.eps };
 }
 
-export function trainerConfig({ betas, eps, weight_decay }: Recipe["train"]): TrainerConfig {
-  return { beta1: betas[0], beta2: betas[1], eps, weightDecay: weight_decay };
+/** `stage`: an index; adapters that begin at different stages do not begin alike. */
+export function trainerConfig({ train, seed }: Recipe, stage = 0): TrainerConfig {
+  const { betas, eps, weight_decay, lora } = train;
+  const adamw = { beta1: betas[0], beta2: betas[1], eps, weightDecay: weight_decay };
+  const seeded = { ...adamw, seed: (seed + stage * STAGE_SEEDS) >>> 0 };
+  return lora === undefined ? seeded : { ...seeded, lora };
 }
+
+const STAGE_SEEDS = 0x9e37_79b9; // far apart for neighbouring seeds
 
 /** The learning rate's factor within a stage; steps that a gate adds stay at its end. */
 export function scheduleOf(recipe: Recipe, stageIndex: number): Schedule {

@@ -9,8 +9,9 @@ import { loadRecipe, parseRecipe, recipeText, withAbsolutePaths } from "../confi
 import type { Recipe } from "../config/recipe.ts";
 import { parseStageRange, stageName, stagesToRun, type StageRange } from "../curriculum/stages.ts";
 import { diskFolder, type FolderSource } from "../model/byte-source.ts";
-import { freshRunPath, requireFreePath, RunDirectory, RunFolder } from "../run/directory.ts";
+import { freshRunPath, requireFreePath, RunDirectory } from "../run/directory.ts";
 import type { RunStart } from "../run/observer.ts";
+import { anchorFolder } from "./anchor.ts";
 import { latestCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { Learner } from "./learner.ts";
 import { modelFolder } from "./models.ts";
@@ -55,8 +56,10 @@ export async function openRun(request: RunRequest, defaultRecipe: string): Promi
   const weights = checkpoint === undefined ? model : diskFolder(checkpoint.path);
   stack.use(limitMemory(recipe, model));
   const session = stack.use(Session.open(recipe, weights, world));
-  const anchor = anchorFolder(recipe, path, checkpoint, model);
-  const learner = stack.use(Learner.open(recipe, session.device, session.policy, anchor));
+  const stage = checkpoint?.state.progress.stage ?? 0;
+  const anchor = anchorFolder(recipe, path, stage, model);
+  const { device, policy } = session;
+  const learner = stack.use(Learner.open(recipe, device, policy, anchor, stage));
   const directory = prepared.directory ?? stack.use(RunDirectory.create(path, recipeText(recipe)));
   world.toolbox.recordIn(join(directory.path, RECORDING));
   if (exists) forgetWhatIsLost(directory, checkpoint, request.overrides);
@@ -151,18 +154,6 @@ function forgetWhatIsLost(
   const dropped = lost > 0 ? `, ${lost} later steps dropped` : "";
   const text = `goes on after step ${step}${dropped}${changes}`;
   store.writeEvent({ kind: "run_resume", step, text, data: { overrides, lost } });
-}
-
-/** What the KL term held on to when the checkpoint was written. */
-function anchorFolder(
-  { carry }: Recipe,
-  path: string,
-  checkpoint: Checkpoint | undefined,
-  model: FolderSource,
-): FolderSource {
-  const stage = checkpoint?.state.progress.stage ?? 0;
-  if (carry.reference || stage === 0) return model;
-  return diskFolder(new RunFolder(path).checkpointPath(stageName(stage - 1)));
 }
 
 /** What observers are told first. */

@@ -46,12 +46,12 @@ export function withPlannedBatches<T>(
 }
 
 function planBatches(
-  { policy }: Trainer,
+  { policy, config }: Trainer,
   rollouts: readonly TrainRollout[],
   budget: UpdateBudget,
   live: number,
 ): Omit<PlannedBatches, "timesOut"> {
-  const shape = engineShape(policy);
+  const shape = engineShape(policy, config.lora);
   const targets = rollouts.reduce((sum, rollout) => sum + countPolicyTokens(rollout), 0);
   const planner = batchPlanner(shape, batchLimits(budget, live), targets);
   const batches = buildBatches(rollouts, { planner });

@@ -4,6 +4,7 @@
 // folder. It can't be gone on with; a run of RL can start from its checkpoint as `policy.model`.
 // The learning rate warms up over a tenth of the steps and then falls linearly to a tenth.
 
+import { Policy } from "../../ffi/policy.ts";
 import { Trainer } from "../../ffi/trainer.ts";
 import type { Recipe } from "../config/recipe.ts";
 import { Random } from "../data/random.ts";
@@ -120,7 +121,8 @@ async function evaluateAll(
 /** The updates of each epoch; fewer where it was asked to stop. */
 async function trainEpochs(parts: SftParts, numSteps: number): Promise<SftUpdate[][]> {
   const { recipe, session, selection, options } = parts;
-  using trainer = Trainer.open(session.policy, trainerConfig(recipe.train));
+  using base = adaptersBase(recipe, session);
+  using trainer = Trainer.open(session.policy, trainerConfig(recipe), base);
   const epochs: SftUpdate[][] = [];
   let step = 0;
   for (let epoch = 1; epoch <= options.epochs; epoch++) {
@@ -134,6 +136,14 @@ async function trainEpochs(parts: SftParts, numSteps: number): Promise<SftUpdate
     }
   }
   return epochs;
+}
+
+/** Of adapters; what is left of them is the merged policy. */
+function adaptersBase({ train }: Recipe, { device, policy }: Session): Policy | undefined {
+  if (train.lora === undefined) return undefined;
+  const base = Policy.open(device, policy.config, policy.dtype);
+  base.copyFrom(policy);
+  return base;
 }
 
 function takeStep(

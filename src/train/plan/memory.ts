@@ -5,6 +5,7 @@
 // which micro-batches there are (split.ts), and memory outside the engine's tensors.
 // Shape letters: T rows, N targets, d hidden, H heads, K kv heads, D head_dim, F ffn, V vocabulary.
 
+import { LORA_TARGETS, type LoraConfig, type LoraTarget, targetShape } from "../../../ffi/lora.ts";
 import type { Dtype, PolicyConfig } from "../../../ffi/policy.ts";
 
 /** What the sizes depend on besides a batch. */
@@ -15,6 +16,8 @@ export interface EngineShape {
   readonly threads: number;
   /** Columns that a packed weight is padded to: panelColumns(isa, dtype). */
   readonly panel: number;
+  /** Where only adapters learn. */
+  readonly lora?: Pick<LoraConfig, "rank" | "targets"> | undefined;
 }
 
 export interface BatchSize {
@@ -72,6 +75,13 @@ export function numParameters(config: PolicyConfig): number {
   return layers * (matrices + vectors) + hidden + (tied ? 1 : 2) * vocab * hidden;
 }
 
+/** Of the adapters of all layers, A and B. */
+export function adapterParameters({ config, lora }: EngineShape): number {
+  if (lora === undefined) return 0;
+  const sizes = lora.targets.map((target) => targetShape(config, target));
+  return config.layers * lora.rank * sizes.reduce((sum, each) => sum + each.rows + each.columns, 0);
+}
+
 /** [rows, columns] of q k v, o, gate up, down. */
 function layerMatrices({
   hidden,
@@ -94,8 +104,9 @@ export interface ResidentBytes {
   /** Copies of small weights in the order in which the CPU's products read them. */
   readonly packed: number;
   readonly gradients: number;
-  readonly optimizer: number; // both moments, and master weights where the policy's are narrower
-  readonly reference: number; // weights and their packed copies
+  readonly optimizer: number; // both moments, and master weights where the policy's are not those
+  readonly base: number; // of adapters
+  readonly reference: number; // weights, where the base is not those, and their packed copies
   readonly cache: number;
   readonly rotary: number;
 }
@@ -110,18 +121,20 @@ export function residentBytes(
   shape: EngineShape,
   { cacheTokens, hasReference, maxPosition }: ResidentOptions,
 ): ResidentBytes {
-  const { config } = shape;
+  const { config, lora } = shape;
   const { e, w, kv } = widths(shape);
   const parameters = numParameters(config);
+  const learning = lora === undefined ? parameters : adapterParameters(shape);
   const packed = packedBytes(shape);
   const positions = Math.max(256, 2 ** Math.ceil(Math.log2(maxPosition + 1)));
   const rotary = positions * config.headDim * w;
   return {
     weights: parameters * e,
     packed,
-    gradients: parameters * w,
-    optimizer: parameters * w * (w > e ? 3 : 2),
-    reference: hasReference ? parameters * e + packed : 0,
+    gradients: learning * w,
+    optimizer: learning * w * (w > e || lora !== undefined ? 3 : 2),
+    base: lora === undefined ? 0 : parameters * e,
+    reference: hasReference ? (lora === undefined ? parameters * e : 0) + packed : 0,
     cache: 2 * cacheTokens * kv * config.layers * e,
     rotary: hasReference ? 2 * rotary : rotary,
   };
@@ -166,6 +179,32 @@ function weightGradBytes(shape: EngineShape, rows: number): number {
   const share = Math.max(24, Math.ceil(rows / shape.threads));
   const threads = Math.ceil(rows / share);
   return threads * Math.min(WEIGHT_GRAD_SHARE, share) * WEIGHT_GRAD_BLOCK * widths(shape).e;
+}
+
+/** The modules that lie in one stored matrix. */
+const FUSED = {
+  qkv: ["q_proj", "k_proj", "v_proj"],
+  o: ["o_proj"],
+  gateUp: ["gate_proj", "up_proj"],
+  down: ["down_proj"],
+} as const satisfies Record<string, readonly LoraTarget[]>;
+
+/** What the gradient of a stored matrix, or of its adapters, needs besides input and output. */
+function matrixGradBytes(shape: EngineShape, T: number, matrix: keyof typeof FUSED): number {
+  const { config, lora } = shape;
+  const all: readonly LoraTarget[] = FUSED[matrix];
+  const rowsOf = (targets: readonly LoraTarget[]): number[] =>
+    targets.map((target) => targetShape(config, target).rows);
+  if (lora === undefined) {
+    return weightGradBytes(shape, rowsOf(all).reduce((sum, rows) => sum + rows, 0));
+  }
+  const adapted = LORA_TARGETS.filter((each) => all.includes(each) && lora.targets.includes(each));
+  if (adapted.length === 0) return 0;
+  const { e } = widths(shape);
+  const width = adapted.length * lora.rank;
+  const products = T * e * (2 * width + lora.rank); // x A^T, d_y B, one module's part of that
+  const [alone = 0] = all.length === 1 ? rowsOf(adapted) : []; // others are cut out of their matrix
+  return products + weightGradBytes(shape, Math.max(width, alone));
 }
 
 /** One row of everything that a layer keeps. */
@@ -220,10 +259,16 @@ function layerBackwardBytes(shape: EngineShape, T: number): number {
   const { e, w, isMixed, q, qkv } = widths(shape);
   const normed = T * (e * hidden + w);
   const narrowed = isMixed ? T * e * hidden : 0; // the stream's gradient
-  const mlp = narrowed + T * e * ffn + normed + weightGradBytes(shape, 2 * ffn);
-  const attention = narrowed + T * e * (q + qkv);
-  const projected = normed + weightGradBytes(shape, qkv);
-  return Math.max(mlp, attention + Math.max(attentionBytes(shape, T, true), projected));
+  const activated = T * e * ffn;
+  const attention = T * e * (q + qkv);
+  const most = Math.max(
+    activated + matrixGradBytes(shape, T, "down"),
+    activated + normed + matrixGradBytes(shape, T, "gateUp"),
+    matrixGradBytes(shape, T, "o"),
+    attention + attentionBytes(shape, T, true),
+    attention + normed + matrixGradBytes(shape, T, "qkv"),
+  );
+  return narrowed + most;
 }
 
 export function headRows(shape: EngineShape): number {
@@ -238,8 +283,8 @@ function headBytes(shape: EngineShape, rows: number): number {
   const chosen = rows * (e * hidden + w * (hidden + vocab + 1));
   const forward = productBytes(shape, rows, vocab, hidden);
   const narrowed = isMixed ? rows * e * vocab : 0; // the gradient of the logits
-  const gradients =
-    narrowed + Math.max(weightGradBytes(shape, vocab), rows * (e + w) * hidden);
+  const scratch = shape.lora === undefined ? weightGradBytes(shape, vocab) : 0;
+  const gradients = narrowed + Math.max(scratch, rows * (e + w) * hidden);
   return chosen + Math.max(forward, gradients);
 }
 

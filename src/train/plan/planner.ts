@@ -97,10 +97,18 @@ function refusal(
   return new UserError(what, { hint: `${other}icrl plan says where the memory goes` });
 }
 
-export const engineShape = ({ config, dtype, device }: Policy): EngineShape =>
-  shapeOn(device, config, dtype);
+/** `lora`: of the trainer. */
+export const engineShape = (
+  { config, dtype, device }: Policy,
+  lora?: EngineShape["lora"],
+): EngineShape => shapeOn(device, config, dtype, lora);
 
-export function shapeOn(device: Device, config: PolicyConfig, dtype: Dtype): EngineShape {
+export function shapeOn(
+  device: Device,
+  config: PolicyConfig,
+  dtype: Dtype,
+  lora?: EngineShape["lora"],
+): EngineShape {
   const { kind, threads, isa } = device.describe();
-  return { config, dtype, device: kind, threads, panel: panelColumns(isa, dtype) };
+  return { config, dtype, device: kind, threads, panel: panelColumns(isa, dtype), lora };
 }

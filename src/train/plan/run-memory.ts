@@ -19,7 +19,7 @@ export function limitMemory(recipe: Recipe, model: FolderSource): Disposable {
   const { device: kind, dtype } = recipe.policy;
   using device = Device.open(kind);
   const { memoryBytes = 0 } = updateBudget(recipe, device);
-  const shape = shapeOn(device, readConfig(model).policy, dtype);
+  const shape = shapeOn(device, readConfig(model).policy, dtype, recipe.train.lora);
   requireRoom(residentOf(recipe, shape), memoryBytes);
   if (kind === "cpu") setMemoryLimit(memoryBytes);
   return { [Symbol.dispose]: () => setMemoryLimit(0) };
@@ -32,7 +32,7 @@ export function memoryFact({ recipe, device, policy, world, prompts }: Session):
   try {
     const plan = planRecipe({
       recipe,
-      shape: engineShape(policy),
+      shape: engineShape(policy, recipe.train.lora),
       budgetBytes,
       response: longestResponse(recipe),
       stages: stagesOf(recipe, questions),

@@ -5,6 +5,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { KvCache } from "../../../ffi/cache.ts";
+import { LORA_TARGETS, type LoraConfig } from "../../../ffi/lora.ts";
 import { counters, resetPeak } from "../../../ffi/native.ts";
 import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "../../../ffi/policy.ts";
 import { Trainer } from "../../../ffi/trainer.ts";
@@ -20,15 +21,23 @@ import { ADAMW, openCpu, rowsBatch, tinyConfig, uniform } from "../../helpers/en
 import { flatten, forests } from "../../helpers/tries.ts";
 
 /** What was planned over what was counted, of each thing that is planned. */
-function ratios(config: PolicyConfig, dtype: Dtype, batch: TrieBatch, recomputed: number) {
+function ratios(
+  config: PolicyConfig,
+  dtype: Dtype,
+  batch: TrieBatch,
+  recomputed: number,
+  lora?: LoraConfig,
+) {
   using device = openCpu();
   const before = counters().cpuBytes;
   using policy = Policy.open(device, config, dtype);
   policy.randomize(1, 0.02);
-  using trainer = Trainer.open(policy, ADAMW);
+  using base = lora === undefined ? undefined : Policy.open(device, config, dtype);
+  base?.randomize(1, 0.02);
+  using trainer = Trainer.open(policy, lora === undefined ? ADAMW : { ...ADAMW, lora }, base);
   using _cache = KvCache.open(policy, { numPages: 4, pageTokens: 16 });
   const [tokens, targets] = [batch.tokens_T.length, batch.targetRows_N.length];
-  const shape = engineShape(policy);
+  const shape = engineShape(policy, lora);
   const train = (): void => {
     trainer.logprobs(batch, { temperature: 1, recompute: recomputed });
     trainer.backward(new Float64Array(targets).fill(0.1));
@@ -84,6 +93,23 @@ test("random policies, tries and recomputed layers are planned within a tenth", 
   );
 });
 
+test("adapters of random ranks and targets are planned within a tenth", () => {
+  const tries = forests(40, 20, 4)
+    .map((forest) => flatten(forest).batch)
+    .filter(({ targetRows_N }) => targetRows_N.length > 0);
+  const loras = fc.record({
+    rank: fc.integer({ min: 1, max: 24 }),
+    alpha: fc.constant(8),
+    targets: fc.subarray([...LORA_TARGETS], { minLength: 1 }),
+  });
+  fc.assert(
+    fc.property(configs, tries, loras, fc.nat(4), (config, batch, lora, layers) =>
+      expectWithin(ratios(config, "f32", batch, Math.min(layers, config.layers), lora), 0.1),
+    ),
+    { seed: 6, numRuns: 25 },
+  );
+});
+
 /** `shared` tokens of all, then `own` of each of the samples of each prompt. */
 function star(samples: number, shared: number, own: number, vocab: number): TrieBatch {
   const random = uniform(samples);
@@ -129,6 +155,13 @@ test("in bf16 a batch keeps what is planned: the residual stream in fp32, the re
     expect(kept / (planned + 8 * batch.targetRows_N.length)).toBeCloseTo(1, 6);
   }
 });
+
+for (const [name, config, batch] of CASES) {
+  test(`${name}, adapters of rank 32 everywhere: planned within a fiftieth`, () => {
+    const lora = { rank: 32, alpha: 64, targets: LORA_TARGETS };
+    expectWithin(ratios(config, "f32", batch, 1, lora), 0.02);
+  });
+}
 
 test("optimizer state and master weights count by their own precision", () => {
   using device = openCpu();

@@ -1,0 +1,120 @@
+// Whole runs that train adapters: that a run which goes on equals one that was not interrupted, and
+// what the checkpoints hold, with an anchor that moves and one that stays.
+
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { counters, setThreads } from "../../ffi/native.ts";
+import { UserError } from "../../src/config/errors.ts";
+import { RunFolder } from "../../src/run/directory.ts";
+import { observeAll, type RunEnd } from "../../src/run/observer.ts";
+import { TrainingLoop } from "../../src/train/loop.ts";
+import { openRun, type RunRequest } from "../../src/train/open-run.ts";
+import { tinyRecipe, writeTinyModel } from "../helpers/tiny-model.ts";
+
+setDefaultTimeout(120_000);
+
+let folder: string;
+let model: string;
+beforeAll(() => {
+  setThreads(1);
+  folder = mkdtempSync(join(tmpdir(), "icrl-lora-"));
+  model = writeTinyModel(folder);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const nothing: RunRequest = {
+  stages: undefined,
+  recipe: undefined,
+  overrides: [],
+  seed: undefined,
+  run: undefined,
+};
+
+async function run(request: Partial<RunRequest>, stopAfter = Infinity): Promise<RunEnd> {
+  await using opened = await openRun({ ...nothing, ...request }, "nano");
+  let steps = 0;
+  const observer = observeAll([{ onStep: () => void steps++ }]);
+  const shouldStop = (): boolean => steps >= stopAfter;
+  const loop = new TrainingLoop({ ...opened, observer, shouldStop }, opened.checkpoint);
+  return await loop.run(opened.range);
+}
+
+const path = (name: string): string => join(folder, name);
+const file = (name: string, ...rest: string[]): Buffer =>
+  readFileSync(join(path(name), "checkpoints", ...rest));
+const adapterBase = (name: string, checkpoint: string): string => {
+  const text = file(name, checkpoint, "adapter", "adapter_config.json").toString();
+  return (JSON.parse(text) as { base_model_name_or_path: string }).base_model_name_or_path;
+};
+function losses(name: string): number[] {
+  using reader = new RunFolder(path(name)).openReader();
+  return reader.steps().map(({ loss }) => loss);
+}
+
+const KL = "objective: { kl: { coefficient: 0.01 } }";
+const KINDS: readonly [string, string, string, boolean][] = [
+  ["no anchor", "", "{ optimizer: true, reference: false }", false],
+  ["no anchor, moments forgotten", "", "{ optimizer: false, reference: false }", false],
+  ["an anchor that stays", KL, "{ optimizer: false, reference: true }", false],
+  ["an anchor that moves", KL, "{ optimizer: false, reference: false }", true],
+];
+
+for (const [index, [name, objective, carry, moves]] of KINDS.entries()) {
+  describe(`adapters with ${name}`, () => {
+    const whole = `whole${index}`;
+    let recipe: string;
+    beforeAll(async () => {
+      recipe = path(`lora${index}.yaml`);
+      const lora = `lora: { rank: 3, alpha: 6 }, ${objective}`;
+      const text = tinyRecipe(model, `carry: ${carry}`).replace("train: {", `train: { ${lora}`);
+      writeFileSync(recipe, text.replace(`${lora} learning`, `${lora}${objective ? "," : ""} learning`));
+      await run({ recipe, run: path(whole) });
+    });
+
+    const expectSame = (other: string): void => {
+      expect(losses(other)).toEqual(losses(whole));
+      for (const each of ["model.safetensors", "optimizer.safetensors"])
+        expect(file(other, "stage2", each).equals(file(whole, "stage2", each)), each).toBe(true);
+    };
+
+    test("train: each stage's weights are others, and each native object comes back", () => {
+      expect(losses(whole)).toHaveLength(4);
+      const [one, two] = ["stage1", "stage2"].map((each) => file(whole, each, "model.safetensors"));
+      expect(one!.equals(two!)).toBe(false);
+      const { devices, policies, caches, trainers } = counters();
+      expect([devices, policies, caches, trainers]).toEqual([0, 0, 0, 0]);
+    });
+    test("are the same in two commands, bit for bit", async () => {
+      const other = `split${index}`;
+      await run({ recipe, run: path(other), stages: "stage1" });
+      await run({ run: path(other), stages: "stage2" });
+      expectSame(other);
+    });
+    for (const steps of [1, 3]) {
+      test(`are the same when stopped after step ${steps} and gone on with, bit for bit`, async () => {
+        const other = `stopped${index}-${steps}`;
+        expect((await run({ recipe, run: path(other) }, steps)).outcome).toBe("interrupted");
+        await run({ run: path(other) });
+        expectSame(other);
+      });
+    }
+    test("name the model that they change: the run's, or the stage before where the anchor moves", () => {
+      expect(adapterBase(whole, "stage1")).toBe(model);
+      const before = join(path(whole), "checkpoints", "stage1");
+      expect(adapterBase(whole, "stage2")).toBe(moves ? before : model);
+    });
+  });
+}
+
+test("adapters on another base than their own are refused in a line, and nothing is trained", async () => {
+  const other = "replaced";
+  await run({ recipe: path("lora3.yaml"), run: path(other) }, 3);
+  const anchor = join(path(other), "checkpoints", "stage1", "model.safetensors");
+  copyFileSync(join(model, "model.safetensors"), anchor);
+  const error = await run({ run: path(other) }).catch((cause: unknown) => cause);
+  expect(error).toBeInstanceOf(UserError);
+  expect((error as UserError).describe()).toContain("its adapters and their base do not give");
+  expect(losses(other)).toHaveLength(3);
+});
