@@ -33,7 +33,7 @@ export function exportFolder(source: FolderSource, out: string, dtype?: ExportDt
 export const storedValues = ({ source, entry }: StoredTensor): ArrayLike<number> =>
   decode(readTensor(source, entry).buffer, ENGINE_DTYPES[entry.dtype]!);
 
-function converted({ source, entry }: StoredTensor, dtype: Dtype): Uint8Array {
+export function converted({ source, entry }: StoredTensor, dtype: Dtype): Uint8Array {
   const bytes = readTensor(source, entry);
   const from = ENGINE_DTYPES[entry.dtype]!;
   return from === dtype ? bytes : encode(decode(bytes.buffer, from), dtype);

@@ -18,7 +18,6 @@ export function writeAdapter(folder: string, trainer: Trainer, base: string): vo
   const { lora } = trainer.config;
   if (lora === undefined) throw new Error("a trainer without adapters");
   const config = `${JSON.stringify(adapterConfig(lora, base), null, 2)}\n`;
-  writeFileSync(join(folder, ADAPTER_CONFIG), config, { flush: true });
   const tensors = trainer.tensors().map(
     ({ name, shape }): TensorToWrite => ({
       name: peftName(name),
@@ -27,6 +26,16 @@ export function writeAdapter(folder: string, trainer: Trainer, base: string): vo
       bytes: () => new Uint8Array(trainer.readTensor("master", name).buffer),
     }),
   );
+  writeAdapterFiles(folder, new TextEncoder().encode(config), tensors);
+}
+
+/** `config`: the text of adapter_config.json. */
+export function writeAdapterFiles(
+  folder: string,
+  config: Uint8Array,
+  tensors: readonly TensorToWrite[],
+): void {
+  writeFileSync(join(folder, ADAPTER_CONFIG), config, { flush: true });
   writeSafetensors(join(folder, ADAPTER_WEIGHTS), tensors);
 }
 

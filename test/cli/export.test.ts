@@ -50,6 +50,27 @@ test("the last checkpoint, a named one and the base are model folders without ru
   expect(last.bytes).not.toEqual(weights(join(folder, "base")).bytes);
 });
 
+test("--adapter writes what LoRA trained and names its base; without LoRA it is refused", async () => {
+  const lora = ["--set", "train.lora.rank=2", "--set", "train.lora.alpha=4"];
+  const run = ["run", "stage1..1", "--recipe", "tiny.yaml", "--run", "adapted", "--json"];
+  expect((await icrl(...run, ...lora)).code).toBe(0);
+  const { stdout, stderr } = await icrl("export", "adapted", "--adapter", "--out", "lora");
+  const base = join(folder, "tiny");
+  const line = `lora  stage1 (step 2), f32, an adapter of ${base}\n`;
+  expect([stdout, stderr]).toEqual([line, ""]);
+  const files = ["adapter_config.json", "adapter_model.safetensors"];
+  expect(readdirSync(join(folder, "lora")).toSorted()).toEqual(files);
+  const merged = await icrl("export", "adapted", "--out", "merged");
+  expect([merged.code, merged.stderr]).toEqual([0, ""]);
+  expect(readdirSync(join(folder, "merged"))).not.toContain("adapter_config.json");
+  for (const spec of ["a", "adapted@base"]) {
+    const refused = await icrl("export", spec, "--adapter", "--out", "nothing");
+    expect([refused.code, refused.stdout]).toEqual([1, ""]);
+    expect(refused.stderr).toMatch(/^icrl: no adapter was trained here .*\n$/);
+  }
+  expect(readdirSync(folder)).not.toContain("nothing");
+});
+
 test("--dtype bf16 halves the weights, and what was exported scores and is a model", async () => {
   await icrl("export", "a", "--out", "half", "--dtype", "bf16");
   expect(weights(join(folder, "half")).dtype).toBe("BF16");

@@ -2,7 +2,7 @@
 // what the checkpoints hold, with an anchor that moves and one that stays.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { counters, setThreads } from "../../ffi/native.ts";
@@ -107,6 +107,20 @@ for (const [index, [name, objective, carry, moves]] of KINDS.entries()) {
     });
   });
 }
+
+test("a rank that is not low and a rank that changes within a stage are refused in a line", async () => {
+  const lines: string[] = [];
+  const attempt = (request: Partial<RunRequest>): Promise<unknown> =>
+    run(request).catch((error: UserError) => lines.push(error.describe()));
+  const recipe = path("lora3.yaml");
+  await attempt({ recipe, run: path("high"), overrides: ["train.lora.rank=32"] });
+  expect(lines.pop()).toContain("train.lora.rank 32 is not low: the model's hidden size is 32");
+  expect(existsSync(path("high"))).toBe(false);
+  await run({ recipe, run: path("changed") }, 1);
+  await attempt({ run: path("changed"), overrides: ["train.lora.rank=4"] });
+  expect(lines.pop()).toContain("train.lora can change where fresh adapters begin only");
+  expect(losses("changed")).toHaveLength(1);
+});
 
 test("adapters on another base than their own are refused in a line, and nothing is trained", async () => {
   const other = "replaced";

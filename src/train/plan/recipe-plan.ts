@@ -84,12 +84,20 @@ export function planRecipe({
   };
 }
 
+/** Throws UserError where adapters would be no smaller than what they adapt. */
 export function residentOf({ policy, rollout, train }: Recipe, shape: EngineShape): ResidentBytes {
+  requireLowRank(shape);
   return residentBytes(shape, {
     cacheTokens: Math.ceil(policy.cache_tokens / policy.page_tokens) * policy.page_tokens,
     hasReference: train.objective.kl.coefficient > 0,
     maxPosition: rollout.context,
   });
+}
+
+function requireLowRank({ lora, config: { hidden } }: EngineShape): void {
+  if (lora === undefined || lora.rank < hidden) return;
+  const what = `train.lora.rank ${lora.rank} is not low: the model's hidden size is ${hidden}`;
+  throw new UserError(what, { hint: "a smaller one, or no train.lora, which trains all weights" });
 }
 
 /** Throws UserError where what lives for the whole run leaves nothing. */
