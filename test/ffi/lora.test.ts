@@ -229,6 +229,58 @@ for (const [dtype, bound] of MERGED) {
     }
   });
 }
+/** To the nearest of bfloat16's eight bits. */
+function nearBf16(value: number, wanted: number): boolean {
+  return Math.abs(value - wanted) <= Math.abs(wanted) / 256 + 1e-30;
+}
+
+test("in bf16 adapters learn in fp32: 40 merges leave half a unit in the last place, not 40", () => {
+  using device = openCpu();
+  using base = openTiny(device, "bf16");
+  using policy = openTiny(device, "bf16", {}, 2);
+  using trainer = openAdapted(policy, base);
+  for (let step = 0; step < 40; step++) {
+    backward(trainer, BATCH);
+    trainer.step({ learningRate: 1e-4, maxGradNorm: 1 });
+  }
+  for (const module of modulesOf(trainer)) {
+    const { a, b } = factors(trainer, module);
+    expect([...a.data, ...b.data].some(isWide)).toBe(true);
+    const change = product(b, a, SCALE).data;
+    const frozen = base.readF64(`${module}.weight`);
+    const wrong = policy
+      .readF64(`${module}.weight`)
+      .filter((value, i) => !nearBf16(value, frozen[i]! + change[i]!));
+    expect([...wrong], module).toEqual([]);
+  }
+});
+
+/** Whether a number has more bits than bfloat16's. */
+const isWide = (value: number): boolean =>
+  (new Uint32Array(Float32Array.of(value).buffer)[0]! & 0xffff) !== 0;
+
+test("gradients of adapters of a bf16 policy are those in double within 6 %", () => {
+  using device = openCpu();
+  using narrowBase = openTiny(device, "bf16");
+  using narrow = openTiny(device, "bf16");
+  using wideBase = openTiny(device, "f64");
+  for (const { name } of wideBase.tensors()) wideBase.write(name, narrowBase.readF64(name), "f64");
+  using wide = openTiny(device, "f64");
+  using trainer = openAdapted(narrow, narrowBase);
+  using exact = openAdapted(wide, wideBase);
+  const batch = rowsBatch([randomIds(60, 37, 1), randomIds(50, 37, 2)]);
+  const norm = (values: Float64Array): number => Math.hypot(...values);
+  for (const each of [trainer, exact]) {
+    const { logprobs_N } = each.logprobs(batch, { temperature: 1 });
+    each.backward(logprobs_N.map(() => -1 / logprobs_N.length));
+  }
+  for (const { name } of trainer.tensors()) {
+    const [ours, theirs] = [trainer, exact].map((each) => each.readTensorF64("gradient", name));
+    const difference = ours!.map((value, i) => value - theirs![i]!);
+    expect(norm(difference) / norm(theirs!), name).toBeLessThan(0.06); // the merge is rounded too
+  }
+});
+
 test("the state of a trainer in another one makes its next step identical, bit for bit", () => {
   using device = openCpu();
   using base = openTiny(device, "f32");
