@@ -54,6 +54,7 @@ int32_t icrl_kernel_check(icrl_device* device, const char* kernel, int32_t seed,
 
 /* ---- device -------------------------------------------------------------------------------------------------- */
 
+/* index: of the CUDA device. CPU 0 is the CPU; CPU 1 is the same with attention computed as on CUDA, for tests. */
 int32_t icrl_device_open(int32_t kind, int32_t index, icrl_device** device /* new */);
 /* A JSON object: kind, threads, isa of the CPU kernels and, on CUDA, free_bytes and total_bytes. */
 int32_t icrl_device_describe(icrl_device* device, char* json, int32_t capacity);

@@ -40,6 +40,8 @@ const KERNELS = [
   "swiglu",
   "attention",
   "cache_attention",
+  "attention_parts",
+  "cache_attention_parts",
   "logprob",
   "sample",
 ] as const;

@@ -63,7 +63,7 @@ std::pair<Tensor, Tensor> parts_attention(const Tensor& q, const Tensor& k, cons
     outs.push_back(unfold(out, g));
     sums.push_back(unfold(lse.unsqueeze(2), g).squeeze(2));
   }
-  if (parts.groups.size() == 1 && parts.groups[0].identity) return {outs[0], sums[0].contiguous()};
+  if (parts.groups.size() == 1 && parts.groups[0].identity) return {outs[0].contiguous(), sums[0].contiguous()};
   std::vector<Tensor> weights;
   for (size_t i = 0; i < sums.size(); i++) {
     const DeviceGroup& g = parts.groups[i];

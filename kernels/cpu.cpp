@@ -27,6 +27,12 @@ static int isa_level() {
   return std::min(most, best_level());
 }
 
+bool wants_cpu_kernels() {
+  static const char* asked = std::getenv("ICRL_ISA");
+  static const bool wanted = !asked || std::strcmp(asked, "none") != 0;
+  return wanted;
+}
+
 template <> const CpuKernels<float>& cpu_kernels<float>() {
   static const CpuKernels<float> table = isa_level() == 2   ? cpu_kernels_f32_avx512()
                                          : isa_level() == 1 ? cpu_kernels_f32_avx2()

@@ -85,6 +85,8 @@ template <typename T> struct CpuKernels {
 };
 
 template <typename T> const CpuKernels<T>& cpu_kernels();
+// False with ICRL_ISA=none: the CPU then computes by tensor operations, as every other device does.
+bool wants_cpu_kernels();
 
 // Tokens of queries that one attention task handles, so that rows * group fills the tiles and the scratch stays in cache.
 constexpr int32_t kAttentionBlockRows = 64;

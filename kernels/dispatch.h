@@ -9,7 +9,7 @@
 namespace icrl {
 
 inline bool has_cpu_kernel(const at::Tensor& t) {
-  return t.device().is_cpu() && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kDouble);
+  return wants_cpu_kernels() && t.device().is_cpu() && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kDouble);
 }
 
 // Calls body(type tag) with float or double.

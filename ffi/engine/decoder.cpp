@@ -52,10 +52,15 @@ Batch make_batch(const icrl_policy& policy, int32_t num_tokens, const int32_t* t
       require(positions[t] == positions[t - 1] + 1, "positions of a segment are not consecutive");
     b.segments.push_back({s[0], s[2], s[1] - s[0], positions[s[0]], s[0]});
   }
-  b.tokens = to_device(tokens, num_tokens, policy.device);
-  b.positions = to_device(positions, num_tokens, policy.device);
-  b.target_rows = to_device(target_rows, num_targets, policy.device);
-  b.target_ids = to_device(target_ids, num_targets, policy.device);
+  IntUpload upload;
+  upload.add(tokens, num_tokens, &b.tokens);
+  upload.add(positions, num_tokens, &b.positions);
+  upload.add(target_rows, num_targets, &b.target_rows);
+  upload.add(target_ids, num_targets, &b.target_ids);
+  if (policy.in_parts)
+    b.parts = upload_parts(trie_groups(b.segments, positions, num_tokens), num_tokens, policy.parts_options(), upload);
+  upload.copy_to(policy.device);
+  finish_parts(b.parts);
   return b;
 }
 
@@ -108,16 +113,37 @@ void rotate(icrl_policy& p, const LayerWeights& w, const Batch& b, LayerTape& t)
   rope(raw.k, t.qk.narrow(1, heads, kv_heads), w.k_norm, p.config.rms_eps, rstd(heads, kv_heads), table, b.positions);
 }
 
+void attend(icrl_policy& p, const Batch& b, LayerTape& t) {
+  const int64_t rows = t.qk.size(0), heads = p.config.heads;
+  const Tensor q = t.qk.narrow(1, 0, heads), k = t.qk.narrow(1, heads, p.config.kv_heads), v = split_heads(p, t.qkv).v;
+  if (p.in_parts) {
+    std::tie(t.attention, t.lse) = parts_attention(q, k, v, b.parts, attention_scale(p));
+    return;
+  }
+  t.attention = at::empty({rows, heads, p.config.head_dim}, q.options());
+  t.lse = at::empty({rows, heads}, q.options().dtype(p.wide()));
+  attention(q, k, v, b.positions, b.segments, attention_scale(p), t.attention, t.lse);
+}
+
+// d_attention[T, H, D] -> d_qkv[T, (H + 2 K) D], that of the rotated q and k.
+void attend_backward(icrl_policy& p, const Batch& b, const LayerTape& t, const Tensor& d_attention, const Tensor& d_qkv) {
+  const int64_t heads = p.config.heads;
+  const Tensor q = t.qk.narrow(1, 0, heads), k = t.qk.narrow(1, heads, p.config.kv_heads), v = split_heads(p, t.qkv).v;
+  const QkvViews d = split_heads(p, d_qkv);
+  const double scale = attention_scale(p);
+  if (p.in_parts)
+    parts_attention_backward(q, k, v, b.parts, scale, t.attention, t.lse, d_attention, d.q, d.k, d.v);
+  else
+    attention_backward(q, k, v, b.positions, b.segments, scale, t.attention, t.lse, d_attention, d.q, d.k, d.v);
+}
+
 // x[T, d] -> x after the layer; fills the tape.
 Tensor layer_forward(icrl_policy& p, const LayerWeights& w, const Batch& b, const Tensor& x, LayerTape& t) {
-  const int64_t rows = x.size(0), heads = p.config.heads;
+  const int64_t rows = x.size(0);
   t.input = x;
   t.qkv = project(p, norm(x, w.input_norm, p.config.rms_eps, &t.input_rstd), w.qkv, w.qkv_bias);
   rotate(p, w, b, t);
-  t.attention = at::empty({rows, heads, p.config.head_dim}, p.options());
-  t.lse = at::empty({rows, heads}, x.options());
-  attention(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, p.config.kv_heads), split_heads(p, t.qkv).v, b.positions,
-            b.segments, attention_scale(p), t.attention, t.lse);
+  attend(p, b, t);
   t.middle = project_onto(p, x, t.attention.view({rows, p.q_width()}), w.o);
   t.gate_up = project(p, norm(t.middle, w.post_norm, p.config.rms_eps, &t.post_rstd), w.gate_up);
   const Tensor activated = at::empty({rows, p.config.ffn}, p.options());
@@ -167,14 +193,12 @@ void rotate_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, cons
 // d: gradient of t.middle, becomes that of t.input where that is needed.
 void attention_block_backward(icrl_policy& p, const LayerWeights& w, const Batch& b, LayerTape& t, const Tensor& d,
                               const LayerGradients& g) {
-  const int64_t rows = d.size(0), heads = p.config.heads, kv_heads = p.config.kv_heads;
+  const int64_t rows = d.size(0), heads = p.config.heads;
   const Tensor d_y = d.to(p.dtype);
   if (g.learns(Matrix::o)) g.add(Matrix::o, d_y, t.attention.view({rows, p.q_width()}));
   const Tensor d_attention = input_grad(d_y, w.o).view({rows, heads, p.config.head_dim});
   const Tensor d_qkv = at::empty_like(t.qkv);
-  const QkvViews views = split_heads(p, d_qkv);
-  attention_backward(t.qk.narrow(1, 0, heads), t.qk.narrow(1, heads, kv_heads), split_heads(p, t.qkv).v, b.positions,
-                     b.segments, attention_scale(p), t.attention, t.lse, d_attention, views.q, views.k, views.v);
+  attend_backward(p, b, t, d_attention, d_qkv);
   rotate_backward(p, w, b, t, d_qkv, g.full);
   if (g.learns(Matrix::qkv)) g.add(Matrix::qkv, d_qkv, norm(t.input, w.input_norm, p.config.rms_eps, nullptr));
   if (g.full.qkv_bias.defined()) g.full.qkv_bias.add_(d_qkv.sum(0, false, p.wide()));

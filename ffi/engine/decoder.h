@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "../../kernels/attention-varlen.h"
 #include "../../kernels/kernels.h"
 #include "lora.h"
 
@@ -18,6 +19,7 @@ struct Batch {
   Tensor target_rows;  // [N] int32
   Tensor target_ids;   // [N] int32
   int32_t max_position;
+  AttentionParts parts;  // where the policy's attention is computed in parts
 
   int64_t num_tokens() const { return tokens.size(0); }
   int64_t num_targets() const { return target_rows.size(0); }

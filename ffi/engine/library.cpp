@@ -71,14 +71,15 @@ int32_t icrl_device_open(int32_t kind, int32_t index, icrl_device** device) {
     require(kind == ICRL_DEVICE_CPU || kind == ICRL_DEVICE_CUDA, "unknown device kind");
     install_allocator();
     if (kind == ICRL_DEVICE_CPU) {
-      *device = new icrl_device{at::Device(at::kCPU)};
+      require(index == 0 || index == 1, "a CPU device has index 0 or 1");
+      *device = new icrl_device{at::Device(at::kCPU), index == 1 || !wants_cpu_kernels()};
       return;
     }
     require(cuda_devices() > 0, "this libtorch was built without CUDA, or finds no driver or device");
     require(index >= 0 && index < cuda_devices(), "there is no CUDA device of this index");
     at::globalContext().lazyInitDevice(at::kCUDA);
     at::accelerator::setDeviceIndex(static_cast<c10::DeviceIndex>(index));
-    *device = new icrl_device{at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index))};
+    *device = new icrl_device{at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index)), /*in_parts=*/true};
   });
 }
 
@@ -87,7 +88,7 @@ int32_t icrl_device_describe(icrl_device* device, char* json, int32_t capacity) 
     require(device && json, "a pointer is null");
     const bool cpu = device->device.is_cpu();
     std::string text = std::string("{\"kind\":\"") + (cpu ? "cpu" : "cuda") + "\",\"threads\":" +
-                       std::to_string(at::get_num_threads()) + ",\"isa\":\"" + cpu_kernels<float>().isa + "\"";
+                       std::to_string(at::get_num_threads()) + ",\"isa\":\"" + (wants_cpu_kernels() ? cpu_kernels<float>().isa : "none") + "\"";
     if (!cpu) {
       const auto memory = at::accelerator::getMemoryInfo(device->device.index());
       text += ",\"free_bytes\":" + std::to_string(memory.first) + ",\"total_bytes\":" + std::to_string(memory.second);

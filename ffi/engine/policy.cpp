@@ -150,6 +150,7 @@ int32_t icrl_policy_open(icrl_device* device, const icrl_policy_config* config, 
     const at::ScalarType type = scalar_type(dtype);
     if (device->device.is_cpu() && type == at::kHalf) throw InvalidArgument("the CPU computes in f32, f64 or bf16");
     auto p = std::unique_ptr<icrl_policy>(new icrl_policy(*config, device->device, type));
+    p->in_parts = device->in_parts || (type != at::kFloat && type != at::kDouble);
     p->inv_freq.assign(inv_freq, inv_freq + config->head_dim / 2);
     p->weights = make_weights(*config, p->options(), false);
     p->named = named_tensors(*config, p->weights);

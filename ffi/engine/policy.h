@@ -7,11 +7,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "../../kernels/attention-varlen.h"
 #include "memory.h"
 #include "status.h"
 
 struct icrl_device {
   at::Device device;
+  bool in_parts;  // attention as CUDA computes it; see kernels/attention-varlen.h
   icrl::Counted counted{icrl::Handle::device};
 };
 
@@ -79,11 +81,13 @@ struct icrl_policy {
   std::vector<double> inv_freq;
   at::Tensor rope_table;  // [positions, head_dim]: cos then sin; grows on demand
   int32_t version = 0;
+  bool in_parts = false;  // attention, and the cache laid out for it; the fused CPU attention otherwise
   icrl::Counted counted{icrl::Handle::policy};
 
   // float, or double for a double policy: norms, rotations and statistics.
   at::ScalarType wide() const { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
   at::TensorOptions options() const { return at::TensorOptions().dtype(dtype).device(device); }
+  icrl::PartsOptions parts_options() const { return icrl::parts_options(device, dtype, config.heads, config.head_dim); }
   int64_t q_width() const { return int64_t(config.heads) * config.head_dim; }
   int64_t kv_width() const { return int64_t(config.kv_heads) * config.head_dim; }
   // The table with at least this many positions.
