@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "attention-varlen.h"
+#include "kernels.h"
 
 namespace icrl {
 namespace {
@@ -54,6 +55,11 @@ Tensor weighted_sum(const std::vector<Tensor>& xs, const std::vector<Tensor>& we
 }
 
 }  // namespace
+
+void slotted_write(const SlottedKeys& cache, const Tensor& k, const Tensor& v, const Tensor& slots) {
+  Tensor(cache.keys).index_copy_(0, slots, k);
+  Tensor(cache.values).index_copy_(0, slots, v);
+}
 
 std::pair<Tensor, Tensor> parts_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionParts& parts,
                                           double scale) {

@@ -9,8 +9,13 @@
 namespace icrl {
 
 void IntUpload::add(const int32_t* data, int64_t n, Tensor* out) {
-  views_.push_back({static_cast<int64_t>(values_.size()), n, out});
+  views_.push_back({static_cast<int64_t>(values_.size()), n, at::kInt, out});
   values_.insert(values_.end(), data, data + n);
+}
+
+void IntUpload::add(const std::vector<double>& data, Tensor* out) {
+  add(reinterpret_cast<const int32_t*>(data.data()), 2 * static_cast<int64_t>(data.size()), out);
+  views_.back().type = at::kDouble;
 }
 
 void IntUpload::copy_to(at::Device device) {
@@ -18,7 +23,7 @@ void IntUpload::copy_to(at::Device device) {
   const Tensor host = at::empty({static_cast<int64_t>(values_.size())}, options);
   if (!values_.empty()) std::memcpy(host.data_ptr<int32_t>(), values_.data(), values_.size() * sizeof(int32_t));
   const Tensor all = device.is_cpu() ? host : host.to(device, /*non_blocking=*/true);
-  for (const View& v : views_) *v.out = all.narrow(0, v.first, v.count);
+  for (const View& v : views_) *v.out = all.narrow(0, v.first, v.count).view(v.type);
   values_.clear();
   views_.clear();
 }

@@ -19,12 +19,15 @@ class IntUpload {
  public:
   // *out is a view of the copy after copy_to. It must stay where it is until then.
   void add(const int32_t* data, int64_t n, Tensor* out);
+  // As doubles. First of all, so that they lie aligned.
+  void add(const std::vector<double>& data, Tensor* out);
   void add(const std::vector<int32_t>& data, Tensor* out) { add(data.data(), static_cast<int64_t>(data.size()), out); }
   void copy_to(at::Device device);
 
  private:
   struct View {
     int64_t first, count;
+    at::ScalarType type;
     Tensor* out;
   };
   std::vector<int32_t> values_;

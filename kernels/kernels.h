@@ -61,6 +61,13 @@ void cache_write(const PagedKeys& pages, const Tensor& k, const Tensor& v, const
 void cache_attention(const Tensor& q, const PagedKeys& pages, const Tensor& positions,
                      const std::vector<AttentionSegment>& segments, const Tensor& page_list, double scale, const Tensor& out);
 
+// One layer's slots, for attention in parts: keys and values [slots, K, D].
+struct SlottedKeys {
+  Tensor keys, values;
+};
+// k, v: [T, K, D] views; slots[T] int64.
+void slotted_write(const SlottedKeys& cache, const Tensor& k, const Tensor& v, const Tensor& slots);
+
 // logits[N, V], ids[N] int32 -> logprobs[N], entropies[N] in double on the host.
 void logprob(const Tensor& logits, const Tensor& ids, double temperature, double* logprobs, double* entropies);
 // In place: logits -> gradient. d_entropies may be null.
@@ -69,6 +76,11 @@ void logprob_backward(const Tensor& logits, const Tensor& ids, double temperatur
 // Overwrites logits. uniforms: N numbers in (0, 1), or null for the most probable id.
 void sample(const Tensor& logits, const double* uniforms, double temperature, int32_t* ids, float* logprobs,
             float* entropies);
+
+// The same on the device, without waiting for it: uniforms[N] double or undefined -> [3, N] float: ids (as int32 bits),
+// logprobs, entropies.
+Tensor sample_on_device(const Tensor& logits, const Tensor& uniforms, double temperature);
+void read_samples(const Tensor& samples, int32_t* ids, float* logprobs, float* entropies);
 
 namespace reference {
 void linear(const Tensor& x, const Tensor& w, const Tensor& y, bool accumulate);

@@ -2,6 +2,8 @@
 // logits. The LM head calls it on a chunk of rows, so [tokens, vocabulary] never exists.
 #include <ATen/ATen.h>
 
+#include <cstring>
+
 #include "dispatch.h"
 #include "kernels.h"
 
@@ -75,19 +77,51 @@ void logprob_backward(const Tensor& logits, const Tensor& ids, double temperatur
 
 void sample(const Tensor& logits, const double* uniforms, double temperature, int32_t* ids, float* logprobs,
             float* entropies) {
-  const Tensor all = wide_logprobs(logits, temperature);
-  Tensor chosen;
-  if (uniforms) {
-    const Tensor sums = all.exp().to(at::kDouble).cumsum(1);
-    const Tensor target = at::from_blob(const_cast<double*>(uniforms), {all.size(0), 1}, at::kDouble).to(all.device());
-    chosen = (sums <= target * sums.narrow(1, all.size(1) - 1, 1)).sum(1).clamp_max(all.size(1) - 1);
-  } else {
-    chosen = all.argmax(1);
-  }
-  to_host(chosen.to(at::kInt), ids);
-  to_host(all.gather(1, chosen.unsqueeze(1)).squeeze(1), logprobs);
-  to_host((all.exp() * all).sum(1).neg(), entropies);
+  Tensor on_device;
+  if (uniforms) on_device = at::from_blob(const_cast<double*>(uniforms), {logits.size(0)}, at::kDouble).to(logits.device());
+  read_samples(sample_on_device(logits, on_device, temperature), ids, logprobs, entropies);
 }
 
 }  // namespace reference
+
+namespace {
+
+constexpr int64_t kSumBlock = 1024;  // probabilities that are summed first, so that only one block's running sums are needed
+
+// The first id whose running sum of p[N, V] exceeds uniforms[N, 1] of the whole. Sums are double.
+Tensor inverse_transform(const Tensor& p, const Tensor& uniforms) {
+  const int64_t rows = p.size(0), vocab = p.size(1), blocks = vocab / kSumBlock, rest = vocab - blocks * kSumBlock;
+  std::vector<Tensor> parts;
+  if (blocks > 0) parts.push_back(p.narrow(1, 0, blocks * kSumBlock).view({rows, blocks, kSumBlock}).sum({2}, false, at::kDouble));
+  if (rest > 0) parts.push_back(p.narrow(1, vocab - rest, rest).sum({1}, true, at::kDouble));
+  const Tensor sums = at::cat(parts, 1).cumsum(1), count = sums.narrow(1, sums.size(1) - 1, 1);
+  const Tensor target = uniforms * count;
+  const Tensor block = (sums <= target).sum(1, true).clamp_max(sums.size(1) - 1);
+  const Tensor before = at::cat({at::zeros_like(target), sums}, 1).gather(1, block);
+  const Tensor ids = block * kSumBlock + at::arange(kSumBlock, block.options()), inside = ids < vocab;
+  const Tensor own = p.gather(1, ids.clamp_max(vocab - 1)).to(at::kDouble) * inside;
+  const Tensor passed = (own.cumsum(1) <= target - before).logical_and(inside).sum(1, true);
+  return (block * kSumBlock + passed).clamp_max(vocab - 1);
+}
+
+}  // namespace
+
+Tensor sample_on_device(const Tensor& logits, const Tensor& uniforms, double temperature) {
+  const Tensor all = reference::wide_logprobs(logits, temperature), p = all.exp();
+  const Tensor chosen = uniforms.defined() ? inverse_transform(p, uniforms.unsqueeze(1)) : all.argmax(1, true);
+  const Tensor samples = at::empty({3, logits.size(0)}, logits.options().dtype(at::kFloat));
+  samples[0].view(at::kInt).copy_(chosen.squeeze(1));
+  samples[1].copy_(all.gather(1, chosen).squeeze(1));
+  samples[2].copy_((p * all).sum(1).neg());
+  return samples;
+}
+
+void read_samples(const Tensor& samples, int32_t* ids, float* logprobs, float* entropies) {
+  const Tensor host = samples.to(at::kCPU);
+  const int64_t rows = host.size(1);
+  std::memcpy(ids, host.const_data_ptr<float>(), rows * sizeof(int32_t));
+  std::memcpy(logprobs, host.const_data_ptr<float>() + rows, rows * sizeof(float));
+  std::memcpy(entropies, host.const_data_ptr<float>() + 2 * rows, rows * sizeof(float));
+}
+
 }  // namespace icrl

@@ -12,7 +12,7 @@ const failed = (await selftest(device)).filter(({ ok }) => !ok).map(({ name }) =
 console.log(JSON.stringify({ isa, failed }));
 `;
 
-test.each(["base", "avx2"])("the kernels for %s pass the self-test", (isa) => {
+test.each(["base", "avx2", "none"])("the kernels for %s pass the self-test", (isa) => {
   const run = Bun.spawnSync([process.execPath, "-e", SCRIPT], { env: { ...process.env, ICRL_ISA: isa } });
   expect(run.stderr.toString()).toBe("");
   expect(JSON.parse(run.stdout.toString())).toEqual({ isa, failed: [] });
