@@ -1,5 +1,9 @@
 // Whole rows from groups of parts: out = sum_i exp(lse_i - lse) out_i with lse = log sum_i exp(lse_i), in float or double. The
 // same weights make each part's backward exact when it is given the whole row's out and lse.
+//
+// The forward of a bf16 policy reads its queries, keys and values as f16, which has three bits more and holds theirs: flash
+// attention rounds each part's result to its inputs' type, and the sampler's parts are not the trainer's (bench/LOG.md has
+// figures). Beyond 65504 they would overflow. Gradients would vanish in f16, so the backward stays in bf16.
 #include <ATen/ATen.h>
 
 #include "attention-varlen.h"
@@ -34,13 +38,14 @@ Tensor partials_of(const Tensor& x, const DeviceGroup& g, int64_t first, int64_t
   return x.index_select(0, index.flatten()).view(shape);
 }
 
-// sum_i weights_i x_i of each batch row over all groups. xs: [R, H, D] a group; weights: [T, P, H] a group.
-Tensor weighted_sum(const std::vector<Tensor>& xs, const std::vector<Tensor>& weights, const AttentionParts& parts) {
+// sum_i weights_i x_i of each batch row over all groups, as `type`. xs: [R, H, D] a group; weights: [T, P, H] a group.
+Tensor weighted_sum(const std::vector<Tensor>& xs, const std::vector<Tensor>& weights, const AttentionParts& parts,
+                    at::ScalarType type) {
   const int64_t row_elements = xs[0].size(1) * xs[0].size(2);
   int64_t partials = 1;
   for (const Tensor& w : weights) partials += w.size(1);
   const int64_t step = std::max<int64_t>(1, kMergedBytes / (row_elements * partials * int64_t(weights[0].element_size())));
-  const Tensor out = at::empty({parts.num_rows, xs[0].size(1), xs[0].size(2)}, xs[0].options());
+  const Tensor out = at::empty({parts.num_rows, xs[0].size(1), xs[0].size(2)}, xs[0].options().dtype(type));
   for (int64_t first = 0; first < parts.num_rows; first += step) {
     const int64_t n = std::min(step, parts.num_rows - first);
     Tensor sum;
@@ -56,20 +61,24 @@ Tensor weighted_sum(const std::vector<Tensor>& xs, const std::vector<Tensor>& we
 
 }  // namespace
 
+at::ScalarType parts_type(at::ScalarType policy) { return policy == at::kBFloat16 ? at::kHalf : policy; }
+
 void slotted_write(const SlottedKeys& cache, const Tensor& k, const Tensor& v, const Tensor& slots) {
-  Tensor(cache.keys).index_copy_(0, slots, k);
-  Tensor(cache.values).index_copy_(0, slots, v);
+  Tensor(cache.keys).index_copy_(0, slots, k.to(cache.keys.scalar_type()));
+  Tensor(cache.values).index_copy_(0, slots, v.to(cache.values.scalar_type()));
 }
 
 std::pair<Tensor, Tensor> parts_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionParts& parts,
                                           double scale) {
+  const auto type = parts_type(q.scalar_type());
+  const Tensor queries = q.to(type), keys = k.to(type), values = v.to(type);
   std::vector<Tensor> outs, sums;
   for (const DeviceGroup& g : parts.groups) {
-    const auto [out, lse] = varlen_attention(gather(q, g), k, v, g, scale);
+    const auto [out, lse] = varlen_attention(gather(queries, g), keys, values, g, scale);
     outs.push_back(unfold(out, g));
     sums.push_back(unfold(lse.unsqueeze(2), g).squeeze(2));
   }
-  if (parts.groups.size() == 1 && parts.groups[0].identity) return {outs[0].contiguous(), sums[0].contiguous()};
+  if (parts.groups.size() == 1 && parts.groups[0].identity) return {outs[0].to(q.scalar_type()).contiguous(), sums[0].contiguous()};
   std::vector<Tensor> weights;
   for (size_t i = 0; i < sums.size(); i++) {
     const DeviceGroup& g = parts.groups[i];
@@ -77,7 +86,7 @@ std::pair<Tensor, Tensor> parts_attention(const Tensor& q, const Tensor& k, cons
   }
   const Tensor lse = at::cat(weights, 1).logsumexp({1}, /*keepdim=*/true);
   for (Tensor& w : weights) w = (w - lse).exp_();
-  return {weighted_sum(outs, weights, parts), lse.squeeze(1)};
+  return {weighted_sum(outs, weights, parts, q.scalar_type()), lse.squeeze(1)};
 }
 
 void parts_attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionParts& parts, double scale,
@@ -91,7 +100,7 @@ void parts_attention_backward(const Tensor& q, const Tensor& k, const Tensor& v,
                                              sum_v));
     weights.push_back(g.missing.logical_not().unsqueeze(2).to(lse.scalar_type()));
   }
-  d_q.copy_(parts.groups.size() == 1 && parts.groups[0].identity ? d_qs[0] : weighted_sum(d_qs, weights, parts));
+  d_q.copy_(parts.groups.size() == 1 && parts.groups[0].identity ? d_qs[0] : weighted_sum(d_qs, weights, parts, d_q.scalar_type()));
   d_k.copy_(sum_k);
   d_v.copy_(sum_v);
 }

@@ -28,8 +28,11 @@ void IntUpload::copy_to(at::Device device) {
   views_.clear();
 }
 
+// Heads narrower than 64 belong to policies so small that launches are their cost; the blocks' fp32 keeps their sampler closer
+// to their trainer.
 static bool takes_flash(at::Device device, at::ScalarType dtype, int64_t head_dim) {
-  return device.is_cuda() && (dtype == at::kBFloat16 || dtype == at::kHalf) && head_dim % 8 == 0 && head_dim <= 256;
+  const bool narrow = dtype == at::kBFloat16 || dtype == at::kHalf;
+  return device.is_cuda() && narrow && head_dim % 8 == 0 && head_dim >= 64 && head_dim <= 256;
 }
 
 constexpr int64_t kBlockScores = int64_t(1) << 25;  // of all heads of a padded block; several arrays of that size exist at once
@@ -166,7 +169,7 @@ std::pair<Tensor, Tensor> padded(const Tensor& q, const Tensor& k, const Tensor&
     outs.push_back(b.to_rows(b.split(at::matmul(p, b.of_keys(v)))));
     sums.push_back(b.to_rows(lse));
   }
-  return {at::cat(outs).index_select(0, g.locations).to(q.scalar_type()), at::cat(sums).index_select(0, g.locations).squeeze(2)};
+  return {at::cat(outs).index_select(0, g.locations), at::cat(sums).index_select(0, g.locations).squeeze(2)};
 }
 
 Tensor padded_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out, const Tensor& lse,

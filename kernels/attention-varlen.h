@@ -60,7 +60,8 @@ AttentionParts upload_parts(const std::vector<PartGroup>& groups, int64_t num_ro
                             IntUpload& upload);
 void finish_parts(AttentionParts& parts);
 
-// q[R, H, D] packed (and folded) rows of a group, k and v [N, K, D] -> out[R, H, D], lse[R, H] (of wide type).
+// q[R, H, D] packed (and folded) rows of a group, k and v [N, K, D] -> out[R, H, D], lse[R, H]. Both are of wide type, but for
+// flash attention's out, which is rounded to q's.
 std::pair<Tensor, Tensor> varlen_attention(const Tensor& q, const Tensor& k, const Tensor& v, const DeviceGroup& group,
                                            double scale);
 // out, lse: of the whole rows, so that each part's share of the softmax is exact. Returns d_q[R, H, D]; adds to sum_k and
@@ -69,6 +70,8 @@ Tensor varlen_attention_backward(const Tensor& q, const Tensor& k, const Tensor&
                                  const Tensor& d_out, const DeviceGroup& group, double scale, const Tensor& sum_k,
                                  const Tensor& sum_v);
 
+// What the forward of a policy computes its parts in, and the cache's keys and values lie in.
+at::ScalarType parts_type(at::ScalarType policy);
 // q[T, H, D], k and v [N, K, D] -> out[T, H, D], lse[T, H]. A row without parts gives numbers without meaning.
 std::pair<Tensor, Tensor> parts_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionParts& parts,
                                           double scale);

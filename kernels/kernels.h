@@ -65,7 +65,7 @@ void cache_attention(const Tensor& q, const PagedKeys& pages, const Tensor& posi
 struct SlottedKeys {
   Tensor keys, values;
 };
-// k, v: [T, K, D] views; slots[T] int64.
+// k, v: [T, K, D] views, converted to the cache's type; slots[T] int64.
 void slotted_write(const SlottedKeys& cache, const Tensor& k, const Tensor& v, const Tensor& slots);
 
 // logits[N, V], ids[N] int32 -> logprobs[N], entropies[N] in double on the host.

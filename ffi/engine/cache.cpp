@@ -12,7 +12,8 @@ static void allocate(icrl_cache& c) {
   const int64_t heads = p.config.kv_heads, dim = p.config.head_dim, slots = int64_t(c.num_pages) * c.page_tokens;
   const auto zeros = [&](at::IntArrayRef shape) { return at::zeros(shape, p.options()); };
   for (int32_t i = 0; i < p.config.layers; i++) {
-    if (p.in_parts) c.slotted.push_back({zeros({slots, heads, dim}), zeros({slots, heads, dim})});
+    const auto slotted = [&] { return at::zeros({slots, heads, dim}, p.options().dtype(parts_type(p.dtype))); };
+    if (p.in_parts) c.slotted.push_back({slotted(), slotted()});
     else c.paged.push_back({zeros({c.num_pages, heads, dim, c.page_tokens}), zeros({c.num_pages, heads, c.page_tokens, dim})});
   }
 }
