@@ -39,6 +39,10 @@ class CallingEngine implements RolloutEngine {
     return this.engine.counters();
   }
 
+  forget(): void {
+    this.engine.forget();
+  }
+
   open(prompt: PromptRuns, maxNewTokens: number): EngineSequence {
     const sequence = this.engine.open(prompt, maxNewTokens);
     const { ids, policyVersion } = this;

@@ -65,6 +65,11 @@ export interface RolloutEngine {
    */
   open(prompt: PromptRuns, maxNewTokens: number): EngineSequence;
   counters(): EngineCounters;
+  /**
+   * Computes all prompts anew from here on, while no sequence is open: what follows then does not
+   * depend, by rounding, on which ones were sampled from before.
+   */
+  forget(): void;
 }
 
 /** Sums since the engine was opened. */

@@ -44,7 +44,7 @@ export class InProcessEngine implements RolloutEngine {
   private numAdmitted = 0;
   private running = false;
   private version: number; // of what the cache holds
-  private stale = false; // a step failed: what the cache holds is unknown
+  private stale: string | undefined; // why what the cache holds is not to be read
   private sums: EngineCounters = NO_COUNTERS;
 
   constructor(
@@ -71,6 +71,10 @@ export class InProcessEngine implements RolloutEngine {
 
   counters(): EngineCounters {
     return this.sums;
+  }
+
+  forget(): void {
+    this.stale ??= "the cache was to be forgotten";
   }
 
   open(prompt: PromptRuns, maxNewTokens: number): EngineSequence {
@@ -158,13 +162,13 @@ export class InProcessEngine implements RolloutEngine {
   }
 
   private adoptVersion(): void {
-    if (this.policy.version === this.version && !this.stale) return;
-    const why = this.stale ? "a step failed" : "the policy changed";
+    if (this.policy.version === this.version && this.stale === undefined) return;
+    const why = this.stale ?? "the policy changed";
     if (this.numAdmitted > 0) throw new Error(`${why} while sequences were open: close them first`);
     this.trie.forget();
     this.cache.reset();
     this.version = this.policy.version;
-    this.stale = false;
+    this.stale = undefined;
   }
 
   private admit(): void {
@@ -181,7 +185,7 @@ export class InProcessEngine implements RolloutEngine {
   }
 
   private failAll(error: unknown): void {
-    this.stale = true;
+    this.stale = "a step failed";
     const failed = [...this.sampling, ...this.waiting];
     this.waiting = [];
     for (const sequence of failed) {

@@ -100,10 +100,10 @@ export class TrainingLoop {
   }
 
   private async runStage(): Promise<void> {
-    const { recipe, learner, observer } = this.parts;
+    const { recipe, observer } = this.parts;
     const { stage, stageStep } = this.progress;
     requireOpenGate(this.progress, recipe.stages);
-    if (stage > 0 && stageStep === 0) learner.crossBoundary(stage);
+    if (stage > 0 && stageStep === 0) this.crossBoundary(stage);
     const { shots, steps } = recipe.stages[stage]!;
     observer.onStageStart({ name: stageName(stage), shots, steps });
     for (;;) {
@@ -112,6 +112,13 @@ export class TrainingLoop {
       else if (next.kind === "look") await this.look(next.gate);
       else return this.endStage(next.outcome);
     }
+  }
+
+  /** As it is for a command that begins here: nothing is cached from the evaluations before. */
+  private crossBoundary(stage: number): void {
+    const { learner, session } = this.parts;
+    learner.crossBoundary(stage);
+    session.engine.forget();
   }
 
   private async step(): Promise<void> {

@@ -30,6 +30,8 @@ export class ScriptedEngine implements RolloutEngine {
   counters() {
     return NO_COUNTERS;
   }
+
+  forget(): void {} // it computes nothing
 }
 
 class ScriptedSequence implements EngineSequence {

@@ -186,7 +186,7 @@ test("pages return to zero when sequences close, twice closed or not", async () 
   expect(engine.pagesInUse).toBe(0);
 });
 
-test("closed prompts stay computed for the same version of the policy", async () => {
+test("closed prompts stay computed for the same version of the policy, until forgotten", async () => {
   using opened = open();
   const prefill = async (): Promise<number> => {
     const before = opened.engine.counters();
@@ -194,6 +194,9 @@ test("closed prompts stay computed for the same version of the policy", async ()
     await draw(sequence);
     return countersBetween(before, opened.engine.counters()).prefillTokens;
   };
+  expect(await prefill()).toBe(60);
+  expect(await prefill()).toBe(0);
+  opened.engine.forget();
   expect(await prefill()).toBe(60);
   expect(await prefill()).toBe(0);
   const [tensor] = policy.tensors();
