@@ -4,11 +4,12 @@
 // rotations, softmax, the optimizer. Pure.
 //
 // `useful` is what any implementation has to do; `recomputed` is what ours does again to keep less
-// (attention's scores and the logits in the backward, whole layers where asked for). A rate from
+// (attention's scores and most logits in the backward, whole layers where asked for). A rate from
 // the first can't exceed the machine's; nor can one from their sum.
 
 import type { PolicyConfig, TrieBatch } from "../ffi/policy.ts";
 import { tokenFlops } from "../src/train/plan/cost.ts";
+import { headRows } from "../src/train/plan/memory.ts";
 import { numRollouts, type StepShape } from "./shapes.ts";
 
 export interface Flops {
@@ -38,11 +39,18 @@ export function updateFlops(
     const [rows, targets] = [new Set(targetRows_N).size, targetRows_N.length];
     // Forward 2 products (scores, values), backward 4 (values, probabilities, queries, keys).
     useful += 6 * body * tokens + 6 * head * rows + 6 * pair * pairs;
-    // Logits twice, and once more for each target that has its row in common with another.
-    recomputed += 2 * head * rows + 8 * head * (targets - rows) + pair * pairs;
+    // All logits but the last chunk's twice, and everything for targets that share their row.
+    recomputed += 2 * head * (targets - keptTargets(config, targets));
+    recomputed += 6 * head * (targets - rows) + pair * pairs;
     recomputed += again * (2 * body * tokens + 2 * pair * pairs);
   }
   return { useful, recomputed };
+}
+
+/** Targets of the head's last chunk, whose logits the backward finds there. */
+function keptTargets(config: PolicyConfig, targets: number): number {
+  const chunk = headRows({ config, dtype: "f32" });
+  return targets - Math.floor(Math.max(0, targets - 1) / chunk) * chunk;
 }
 
 /** A token reads its ancestors and itself, as many as its position says. */

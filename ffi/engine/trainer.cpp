@@ -14,6 +14,7 @@ struct PendingBatch {
   Batch batch;
   Tape tape;
   Tensor x;  // [T, d]
+  HeadChunk head;
   double temperature;
 };
 
@@ -70,9 +71,9 @@ int32_t icrl_trainer_logprobs(icrl_trainer* trainer, int32_t num_tokens, const i
     auto p = std::make_unique<PendingBatch>(
         PendingBatch{make_batch(policy, num_tokens, tokens, positions, num_segments, segments, num_targets, target_rows,
                                 target_ids),
-                     Tape{{}, recompute_layers}, {}, temperature});
+                     Tape{{}, recompute_layers}, {}, {}, temperature});
     p->x = decoder_forward(policy, p->batch, &p->tape);
-    head_forward(policy, p->batch, p->x, temperature, trainer->chunk_rows(), logprobs, entropies);
+    head_forward(policy, p->batch, p->x, temperature, trainer->chunk_rows(), logprobs, entropies, &p->head);
     trainer->pending = std::move(p);
   });
 }
@@ -85,8 +86,8 @@ int32_t icrl_trainer_backward(icrl_trainer* trainer, int32_t num_targets, const 
     const auto p = std::move(trainer->pending);
     require(num_targets == p->batch.num_targets(), "backward was given another number of targets than logprobs");
     trainer->has_gradient = true;
-    Tensor d_x = head_backward(*trainer->policy, p->batch, p->x, p->temperature, trainer->chunk_rows(), d_logprobs,
-                               d_entropies, trainer->grads.full);
+    Tensor d_x = head_backward(*trainer->policy, p->batch, p->x, p->temperature, trainer->chunk_rows(), std::move(p->head),
+                               d_logprobs, d_entropies, trainer->grads.full);
     p->x = Tensor();
     decoder_backward(*trainer->policy, p->batch, p->tape, std::move(d_x), trainer->grads);
   });

@@ -34,13 +34,19 @@ test("an update is six times the weights a token, and six products a pair of que
   // 3 tokens; 1 + 2 + 3 pairs of 2 heads x 3 dims; one row of logits.
   const { useful, recomputed } = updateFlops(CONFIG, [batch([2])]);
   expect(useful).toBe(6 * 132 * 3 + 6 * (2 * 6) * 6 + 6 * 28);
-  expect(recomputed).toBe(12 * 6 + 2 * 28);
+  expect(recomputed).toBe(12 * 6); // attention's scores; the logits are kept
 });
 
 test("targets of one row are useful once and computed each", () => {
   const [one, two] = [batch([2]), batch([2, 2])].map((each) => updateFlops(CONFIG, [each]));
   expect(two!.useful).toBe(one!.useful);
-  expect(two!.recomputed - one!.recomputed).toBe(8 * 28);
+  expect(two!.recomputed - one!.recomputed).toBe(6 * 28);
+});
+
+test("the logits of all chunks but the last are computed twice", () => {
+  const rows = Array.from({ length: 8195 }, () => 2); // a chunk is 8,192
+  const [kept, again] = [rows.slice(0, 8192), rows].map((each) => updateFlops(CONFIG, [batch(each)]));
+  expect(again!.recomputed - kept!.recomputed).toBe(3 * 6 * 28 + 8192 * 2 * 28);
 });
 
 test("a layer computed twice adds its forward to what is recomputed", () => {

@@ -60,7 +60,9 @@ interface Widths {
   readonly qkv: number;
 }
 
-function widths({ config: { heads, kvHeads, headDim }, dtype }: EngineShape): Widths {
+type Elements = Pick<EngineShape, "config" | "dtype">;
+
+function widths({ config: { heads, kvHeads, headDim }, dtype }: Elements): Widths {
   const e = ELEMENT_BYTES[dtype];
   const [q, kv] = [heads * headDim, kvHeads * headDim];
   const w = Math.max(4, e);
@@ -271,16 +273,23 @@ function layerBackwardBytes(shape: EngineShape, T: number): number {
   return narrowed + most;
 }
 
-export function headRows(shape: EngineShape): number {
+export function headRows(shape: Elements): number {
   const rows = Math.floor(HEAD_BYTES / (shape.config.vocab * widths(shape).w));
-  return Math.min(4096, Math.max(16, rows));
+  return Math.min(8192, Math.max(16, rows));
+}
+
+/** Of targets whose logits exist, as the last chunk's do from the forward to the backward. */
+export function headChunkBytes(shape: EngineShape, rows: number): number {
+  const { hidden, vocab } = shape.config;
+  const { e, w } = widths(shape);
+  return rows * (e * hidden + w * (hidden + vocab + 1));
 }
 
 /** Logits of `rows` targets, and what their product or their gradients need besides. */
 function headBytes(shape: EngineShape, rows: number): number {
   const { hidden, vocab } = shape.config;
   const { e, w, isMixed } = widths(shape);
-  const chosen = rows * (e * hidden + w * (hidden + vocab + 1));
+  const chosen = headChunkBytes(shape, rows);
   const forward = productBytes(shape, rows, vocab, hidden);
   const narrowed = isMixed ? rows * e * vocab : 0; // the gradient of the logits
   const scratch = shape.lora === undefined ? weightGradBytes(shape, vocab) : 0;
