@@ -159,6 +159,35 @@ std::vector<PartGroup> cache_groups(const std::vector<AttentionSegment>& segment
                      {heads_per_key, /*single_rows=*/true});
 }
 
+int32_t bucket(int32_t n) {
+  int32_t size = 1;
+  while (size < n) size *= 2;
+  return size >= 4 && size / 4 * 3 >= n ? size / 4 * 3 : size;
+}
+
+// Fewer keys than this are not worth a shape of their own.
+constexpr int32_t kFewKeys = 512;
+
+void pad_to_buckets(PartGroup& g, int32_t num_rows) {
+  const int32_t parts = bucket(g.num_parts), most = bucket(g.max_partials), old_rows = static_cast<int32_t>(g.rows.size());
+  const bool single_rows = g.max_rows == 1;
+  g.rows.resize(single_rows ? parts : bucket(old_rows), 0);
+  while (g.num_parts < parts) {
+    g.row_starts.push_back(g.row_starts.back() + (single_rows ? 1 : 0));
+    g.key_starts.push_back(g.key_starts.back());
+    g.key_counts.push_back(0);
+    g.num_parts++;
+  }
+  std::vector<int32_t> partials(int64_t(num_rows) * most, -1);
+  for (size_t i = 0; i < g.partials.size(); i++)
+    partials[i / g.max_partials * most + i % g.max_partials] = g.partials[i];
+  g.partials = std::move(partials);
+  g.max_partials = most;
+  g.max_rows = single_rows ? 1 : bucket(g.max_rows);
+  g.max_keys = std::max(kFewKeys, bucket(g.max_keys));
+  g.identity = false;
+}
+
 PackedKeys pack_keys(const PartGroup& group) {
   PackedKeys packed{{}, {0}};
   for (int32_t p = 0; p < group.num_parts; p++) {

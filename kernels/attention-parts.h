@@ -54,6 +54,12 @@ std::vector<PartGroup> trie_groups(const std::vector<AttentionSegment>& segments
 std::vector<PartGroup> cache_groups(const std::vector<AttentionSegment>& segments, const int32_t* positions, int32_t num_rows,
                                     const int32_t* pages, int32_t page_tokens, int32_t heads_per_key, int32_t max_keys);
 
+// The next size of which few are used: 1, 2, 3, 4, 6, 8, 12 and so on.
+int32_t bucket(int32_t n);
+// Sizes up to their buckets, for num_rows batch rows, so that steps of about one size have one shape. Parts beyond the true
+// ones have no keys, packed rows beyond them are copies of row 0, and no batch row has either among its partials.
+void pad_to_buckets(PartGroup& group, int32_t num_rows);
+
 // The keys of a group's parts, one part after the other, as a gather.
 struct PackedKeys {
   std::vector<int32_t> keys;    // [sum of key_counts]

@@ -18,12 +18,15 @@ void IntUpload::add(const std::vector<double>& data, Tensor* out) {
   views_.back().type = at::kDouble;
 }
 
-void IntUpload::copy_to(at::Device device) {
-  const auto options = at::TensorOptions().dtype(at::kInt).pinned_memory(!device.is_cpu());
-  const Tensor host = at::empty({static_cast<int64_t>(values_.size())}, options);
-  if (!values_.empty()) std::memcpy(host.data_ptr<int32_t>(), values_.data(), values_.size() * sizeof(int32_t));
-  const Tensor all = device.is_cpu() ? host : host.to(device, /*non_blocking=*/true);
-  for (const View& v : views_) *v.out = all.narrow(0, v.first, v.count).view(v.type);
+void IntUpload::copy_to(at::Device device, Tensor* all) {
+  const auto size = static_cast<int64_t>(values_.size());
+  if (!all->defined()) *all = at::empty({size}, at::TensorOptions().dtype(at::kInt).device(device));
+  TORCH_CHECK(all->size(0) == size, "a step's integers are not as many as before");
+  const bool pinned = !device.is_cpu();
+  const Tensor host = pinned ? at::empty({size}, at::TensorOptions().dtype(at::kInt).pinned_memory(true)) : *all;
+  if (size > 0) std::memcpy(host.data_ptr<int32_t>(), values_.data(), size * sizeof(int32_t));
+  if (pinned) all->copy_(host, /*non_blocking=*/true);
+  for (const View& v : views_) *v.out = all->narrow(0, v.first, v.count).view(v.type);
   values_.clear();
   views_.clear();
 }

@@ -22,7 +22,9 @@ class IntUpload {
   // As doubles. First of all, so that they lie aligned.
   void add(const std::vector<double>& data, Tensor* out);
   void add(const std::vector<int32_t>& data, Tensor* out) { add(data.data(), static_cast<int64_t>(data.size()), out); }
-  void copy_to(at::Device device);
+  void copy_to(at::Device device) { Tensor all; copy_to(device, &all); }
+  // Into *all, which is made if it is undefined, and else has room for just as many.
+  void copy_to(at::Device device, Tensor* all);
 
  private:
   struct View {

@@ -180,11 +180,16 @@ void check_cache_attention_parts(Bench& b) {
   const PagedKeys cache{b.random({pages, kv, dim, size}), b.random({pages, kv, size, dim})};
   const Tensor q = b.random({rows, heads, dim}), out = at::empty_like(q);
   reference::cache_attention(q, cache, at::tensor(positions, at::kInt), segments, list, 0.3, out);
-  const AttentionParts parts = small_parts(
-      cache_groups(segments, positions.data(), rows, list.const_data_ptr<int32_t>(), size, heads / kv, 50), rows, b.device);
-  const Tensor keys = cache.keys.permute({0, 3, 1, 2}).reshape({-1, kv, dim});
-  const Tensor values = cache.values.transpose(1, 2).reshape({-1, kv, dim});
-  b.compare(parts_attention(b.work(q), b.work(keys), b.work(values), parts, 0.3).first, out);
+  const Tensor keys = b.work(cache.keys.permute({0, 3, 1, 2}).reshape({-1, kv, dim}));
+  const Tensor values = b.work(cache.values.transpose(1, 2).reshape({-1, kv, dim}));
+  std::vector<PartGroup> groups =
+      cache_groups(segments, positions.data(), rows, list.const_data_ptr<int32_t>(), size, heads / kv, 50);
+  b.compare(parts_attention(b.work(q), keys, values, small_parts(groups, rows, b.device), 0.3).first, out);
+  // The same in the next shape of which few are used.
+  const int32_t padded = bucket(static_cast<int32_t>(rows));
+  for (PartGroup& group : groups) pad_to_buckets(group, padded);
+  const Tensor more = at::cat({b.work(q), at::ones({padded - rows, heads, dim}, keys.options())});
+  b.compare(parts_attention(more, keys, values, small_parts(groups, padded, b.device), 0.3).first.narrow(0, 0, rows), out);
 }
 
 // Two rows share a prefix of 75 tokens in pages of 32 and have 5 and 40 tokens of their own.

@@ -117,7 +117,7 @@ Tensor sample_on_device(const Tensor& logits, const Tensor& uniforms, double tem
 }
 
 void read_samples(const Tensor& samples, int32_t* ids, float* logprobs, float* entropies) {
-  const Tensor host = samples.to(at::kCPU);
+  const Tensor host = samples.contiguous().to(at::kCPU);
   const int64_t rows = host.size(1);
   std::memcpy(ids, host.const_data_ptr<float>(), rows * sizeof(int32_t));
   std::memcpy(logprobs, host.const_data_ptr<float>() + rows, rows * sizeof(float));

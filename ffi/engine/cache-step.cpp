@@ -63,6 +63,17 @@ CacheStep read_call(const icrl_cache& cache, const CacheCall& call) {
   return step;
 }
 
+void pad_step(CacheStep& step, const icrl_cache& cache) {
+  const int32_t rows = bucket(static_cast<int32_t>(step.tokens.size()));
+  step.tokens.resize(rows, 0);
+  step.positions.resize(rows, 0);
+  step.slots.resize(rows, cache.num_pages * cache.page_tokens);
+  const int32_t samples = bucket(static_cast<int32_t>(step.rows.size()));
+  step.rows.resize(samples, 0);
+  if (!step.uniforms.empty()) step.uniforms.resize(samples, 0.5);
+  for (PartGroup& group : step.groups) pad_to_buckets(group, rows);
+}
+
 void bind_batch(CacheBatch& batch, const CacheStep& step, const icrl_policy& policy, IntUpload& upload) {
   if (!step.uniforms.empty()) upload.add(step.uniforms, &batch.uniforms);
   upload.add(step.tokens, &batch.tokens);

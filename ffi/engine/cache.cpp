@@ -9,7 +9,7 @@ using namespace icrl;
 
 static void allocate(icrl_cache& c) {
   const icrl_policy& p = *c.policy;
-  const int64_t heads = p.config.kv_heads, dim = p.config.head_dim, slots = int64_t(c.num_pages) * c.page_tokens;
+  const int64_t heads = p.config.kv_heads, dim = p.config.head_dim, slots = int64_t(c.num_pages) * c.page_tokens + 1;
   const auto zeros = [&](at::IntArrayRef shape) { return at::zeros(shape, p.options()); };
   for (int32_t i = 0; i < p.config.layers; i++) {
     const auto slotted = [&] { return at::zeros({slots, heads, dim}, p.options().dtype(parts_type(p.dtype))); };
@@ -24,6 +24,7 @@ int32_t icrl_cache_open(icrl_policy* policy, int32_t num_pages, int32_t page_tok
     require(num_pages > 0 && page_tokens > 0 && page_tokens % 16 == 0, "page_tokens is not a multiple of 16");
     require(int64_t(num_pages) * page_tokens < INT32_MAX, "the cache has more slots than a slot's index can say");
     auto c = std::unique_ptr<icrl_cache>(new icrl_cache{policy, num_pages, page_tokens, policy->version});
+    c->graphs = DecodeGraphs::open(*policy);
     allocate(*c);
     *cache = c.release();
   });
@@ -49,6 +50,10 @@ int32_t icrl_cache_forward(icrl_cache* cache, int32_t num_tokens, const int32_t*
                          pages,      num_rows, rows,      streams, seed,         temperature};
     check_call(*cache, call);
     const CacheStep step = read_call(*cache, call);
+    if (cache->graphs && !logits && cache->graphs->takes(*cache->policy, step)) {
+      read_samples(cache->graphs->run(*cache, step).narrow(1, 0, num_rows), ids, logprobs, entropies);
+      return;
+    }
     CacheBatch batch;
     IntUpload upload;
     bind_batch(batch, step, *cache->policy, upload);

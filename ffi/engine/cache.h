@@ -1,7 +1,9 @@
 // The paged KV cache inside the engine: what a call holds once it is checked, and the forward over it. The C API is cache.cpp.
 #pragma once
+#include <memory>
 #include <vector>
 
+#include "decode-graph.h"
 #include "decoder.h"
 
 // Either the fused CPU attention's pages, or slots for attention in parts.
@@ -9,7 +11,8 @@ struct icrl_cache {
   icrl_policy* policy;
   int32_t num_pages, page_tokens, version;
   std::vector<icrl::PagedKeys> paged;
-  std::vector<icrl::SlottedKeys> slotted;
+  std::vector<icrl::SlottedKeys> slotted;      // and one slot more, for tokens that belong to nobody
+  std::unique_ptr<icrl::DecodeGraphs> graphs;  // null: every step is launched anew, in its own shapes
   icrl::Counted counted{icrl::Handle::cache};
 };
 
@@ -41,6 +44,9 @@ struct CacheStep {
   double temperature = 1;
 };
 CacheStep read_call(const icrl_cache& cache, const CacheCall& call);
+// Sizes up to their buckets. Tokens that belong to nobody write to the slot after the last page; what is sampled after them means
+// nothing.
+void pad_step(CacheStep& step, const icrl_cache& cache);
 
 // The same on the device.
 struct CacheBatch {

@@ -4,11 +4,13 @@
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { join } from "node:path";
 import { type CacheSamples, KvCache } from "../../ffi/cache.ts";
 import { Device } from "../../ffi/device.ts";
 import { setThreads } from "../../ffi/native.ts";
 import type { Dtype, Policy, PolicyConfig, TrieBatch } from "../../ffi/policy.ts";
 import { Trainer } from "../../ffi/trainer.ts";
+import { type DecodedStep, decodeSteps } from "../helpers/decode-steps.ts";
 import { ADAMW, maxAbs, openTiny, randomIds, relativeError, uniform } from "../helpers/engine.ts";
 import { cacheBatch, Pages, type Part, type Run } from "../helpers/paging.ts";
 import { flatten, forests } from "../helpers/tries.ts";
@@ -86,6 +88,18 @@ for (const [name, dtype, bound, change] of SHAPES) {
     });
   });
 }
+
+test.each(["f64", "f32"] as const)("steps padded to buckets decode what unpadded ones do (%s)", (dtype) => {
+  const [kernels] = both(decodeSteps, dtype, {});
+  const script = join(import.meta.dir, "../helpers/decode-steps.ts");
+  const env = { ...process.env, ICRL_CUDA_GRAPHS: "1" };
+  const run = Bun.spawnSync([process.execPath, script, dtype], { env });
+  expect(run.stderr.toString()).toBe("");
+  const padded = JSON.parse(run.stdout.toString()) as DecodedStep[];
+  expect(padded.map(({ ids }) => ids)).toEqual(kernels.map(({ ids }) => [...ids]));
+  const logprobs = (steps: readonly DecodedStep[]): number[] => steps.flatMap((step) => step.logprobs);
+  expect(relativeError(logprobs(padded), logprobs(kernels))).toBeLessThan(1e-5);
+});
 
 /** A shared prefix, two questions, then steps in which some decode, some prefill, some wait. */
 function samples(policy: Policy): CacheSamples[] {
