@@ -49,7 +49,7 @@ export function updateFlops(
 
 /** Targets of the head's last chunk, whose logits the backward finds there. */
 function keptTargets(config: PolicyConfig, targets: number): number {
-  const chunk = headRows({ config, dtype: "f32" });
+  const chunk = headRows({ config, dtype: "f32", device: "cpu" });
   return targets - Math.floor(Math.max(0, targets - 1) / chunk) * chunk;
 }
 

@@ -51,7 +51,8 @@ void sample(const Tensor& logits, const double* uniforms, double temperature, in
 namespace reference {
 
 static Tensor wide_logprobs(const Tensor& logits, double temperature) {
-  return (logits.to(logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat) / temperature).log_softmax(1);
+  const Tensor wide = logits.to(logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+  return (temperature == 1 ? wide : wide / temperature).log_softmax(1);
 }
 template <typename T> static void to_host(const Tensor& from, T* to) {
   at::from_blob(to, from.sizes(), at::CppTypeToScalarType<T>::value).copy_(from);
@@ -63,16 +64,18 @@ static Tensor from_host(const double* data, const Tensor& like) {
 void logprob(const Tensor& logits, const Tensor& ids, double temperature, double* logprobs, double* entropies) {
   const Tensor all = wide_logprobs(logits, temperature);
   to_host(all.gather(1, ids.to(at::kLong).unsqueeze(1)).squeeze(1), logprobs);
-  to_host((all.exp() * all).sum(1).neg(), entropies);
+  to_host(all.exp().mul_(all).sum(1).neg(), entropies);
 }
 
 void logprob_backward(const Tensor& logits, const Tensor& ids, double temperature, const double* d_logprobs,
                       const double* d_entropies) {
-  const Tensor all = wide_logprobs(logits, temperature), p = all.exp(), c = from_host(d_logprobs, all);
-  Tensor d = -p * c;
+  // In place from here on: the logits of a chunk can be a gigabyte.
+  const Tensor all = wide_logprobs(logits, temperature), c = from_host(d_logprobs, all);
+  Tensor d = all.exp();
+  if (d_entropies) d.mul_(all.sub_((d * all).sum(1, true)).mul_(from_host(d_entropies, all)).add_(c).neg_());
+  else d.mul_(c.neg());
   d.scatter_add_(1, ids.to(at::kLong).unsqueeze(1), c);
-  if (d_entropies) d = d - from_host(d_entropies, all) * p * (all - (p * all).sum(1, true));
-  logits.copy_(d / temperature);
+  logits.copy_(d.div_(temperature));
 }
 
 void sample(const Tensor& logits, const double* uniforms, double temperature, int32_t* ids, float* logprobs,

@@ -6,9 +6,12 @@
 
 namespace icrl {
 
+// Every chunk reads the head and adds to its whole gradient, and on an accelerator ends in a wait for the host: few large ones
+// there, and on the CPU what a cache can still hold a part of.
 int64_t default_chunk_rows(const icrl_policy& policy) {
   const int64_t bytes = policy.config.vocab * int64_t(at::elementSize(policy.wide()));
-  return std::clamp<int64_t>((int64_t(32) << 20) / bytes, 16, 8192);
+  const int64_t budget = int64_t(policy.device.is_cpu() ? 32 : 1024) << 20;
+  return std::clamp<int64_t>(budget / bytes, 16, 8192);
 }
 
 Tensor head_logits(icrl_policy& policy, const Tensor& rows, Tensor* normed, Tensor* rstd) {

@@ -48,7 +48,7 @@ const QUERY_BLOCK_ROWS = 64;
 const WEIGHT_GRAD_BLOCK = 256;
 const WEIGHT_GRAD_SHARE = 512;
 const WIDE_ELEMENTS = 2 ** 25; // kernels/linear.cpp
-const HEAD_BYTES = 2 ** 25; // of logits that exist at once in training
+const HEAD_BYTES = { cpu: 2 ** 25, cuda: 2 ** 30 }; // of logits that exist at once in training
 
 /** Widths in elements and bytes of one, derived once. */
 interface Widths {
@@ -273,8 +273,8 @@ function layerBackwardBytes(shape: EngineShape, T: number): number {
   return narrowed + most;
 }
 
-export function headRows(shape: Elements): number {
-  const rows = Math.floor(HEAD_BYTES / (shape.config.vocab * widths(shape).w));
+export function headRows(shape: Elements & Pick<EngineShape, "device">): number {
+  const rows = Math.floor(HEAD_BYTES[shape.device] / (shape.config.vocab * widths(shape).w));
   return Math.min(8192, Math.max(16, rows));
 }
 
@@ -294,7 +294,9 @@ function headBytes(shape: EngineShape, rows: number): number {
   const narrowed = isMixed ? rows * e * vocab : 0; // the gradient of the logits
   const scratch = shape.lora === undefined ? weightGradBytes(shape, vocab) : 0;
   const gradients = narrowed + Math.max(scratch, rows * (e + w) * hidden);
-  return chosen + Math.max(forward, gradients);
+  // Logprobs, and their exponentials or their gradient.
+  const scored = shape.device === "cuda" ? 2 * rows * w * vocab : 0;
+  return chosen + Math.max(forward, gradients, scored);
 }
 
 /** Peak of logprobs and backward of a micro-batch, beyond what is resident. */
@@ -348,7 +350,10 @@ export function rolloutBytes(shape: EngineShape, T: number, rows: number): numbe
   const layer =
     T * (e * (hidden + q + ffn + qkv + 2 * ffn) + w * (hidden + 1 + (qkNorm ? heads : 0))) +
     productBytes(shape, T, gateUp![0], gateUp![1]);
+  // On CUDA sampling has logprobs and their sums in double beside the logits.
+  const sampled = shape.device === "cuda" ? rows * vocab * (2 * w + 2 * 8) : 0;
   const logits =
-    rows * (e * hidden + w * (hidden + vocab)) + productBytes(shape, rows, vocab, hidden);
+    rows * (e * hidden + w * (hidden + vocab)) +
+    Math.max(sampled, productBytes(shape, rows, vocab, hidden));
   return 12 * T + Math.max(layer, T * w * hidden + logits);
 }
