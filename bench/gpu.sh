@@ -96,10 +96,12 @@ fi
 
 part doctor 150 "$icrl" doctor
 bench selftest 60
+bench precision 60
 bench decode 90
 bench update 120
 bench step 150
 bench nano 150
+bench full 120
 bench lora 120
 bench decode-against 120 --against --peers "$here/bench/peers"
 bench rows-against 120 --against --peers "$here/bench/peers"

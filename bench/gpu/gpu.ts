@@ -4,8 +4,9 @@
 import type { Part } from "../bench.ts";
 import type { Suite } from "../suite.ts";
 import { decode } from "./parts/decode.ts";
-import { lora } from "./parts/large.ts";
+import { full, lora } from "./parts/large.ts";
 import { nano } from "./parts/nano.ts";
+import { precision } from "./parts/precision.ts";
 import { rows } from "./parts/rows.ts";
 import { selftests } from "./parts/selftest.ts";
 import { step } from "./parts/step.ts";
@@ -14,11 +15,13 @@ import { FULL, type GpuWork, TINY } from "./work.ts";
 
 export const PARTS: Readonly<Record<string, Part<GpuWork>>> = {
   selftest: selftests,
+  precision,
   update: updates,
   decode,
   step,
   rows,
   nano,
+  full,
   lora,
 };
 

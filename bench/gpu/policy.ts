@@ -64,7 +64,7 @@ export class Opened implements Disposable {
     using stack = new DisposableStack();
     const device = stack.use(Device.open(kind));
     const config = shapeOf(name);
-    const open = (): Policy => Policy.open(device, config, kind === "cpu" ? "f32" : "bf16");
+    const open = (): Policy => Policy.open(device, config, "bf16");
     const policy = stack.use(open());
     fillRandom(policy);
     const twin = options.twin === true ? stack.use(open()) : undefined;

@@ -1,6 +1,7 @@
 // The amounts of work of `icrl bench gpu`: the paper's step on policies of Qwen2.5's shapes. `TINY`
 // only shows that everything runs, on any device.
 
+import { PRECISION_SHAPE } from "../precision.ts";
 import type { ShapeName, StepShape } from "../shapes.ts";
 
 /** A step whose rollouts search once: turns of half the sampled tokens, an observation between. */
@@ -9,6 +10,7 @@ export interface SearchShape extends StepShape {
 }
 
 export interface GpuWork {
+  readonly precision: StepShape;
   readonly policy: ShapeName;
   /** Rows that decode together; `own` tokens of each are in the cache before. */
   readonly decode: StepShape;
@@ -27,6 +29,7 @@ export interface GpuWork {
 const PAPER = { prompts: 64, samples: 8, shared: 1500, own: 100, sampled: 300, observation: 100 };
 
 export const FULL: GpuWork = {
+  precision: PRECISION_SHAPE,
   policy: "qwen2.5-3b",
   // 400 own tokens in the middle of the measurement.
   decode: { prompts: 256, samples: 1, shared: 1600, own: 336, sampled: 128 },
@@ -41,6 +44,7 @@ export const FULL: GpuWork = {
 const SMALL = { prompts: 2, samples: 2, shared: 24, own: 6, sampled: 8, observation: 5 };
 
 export const TINY: GpuWork = {
+  precision: SMALL,
   policy: "tiny-qwen2.5",
   decode: { prompts: 4, samples: 1, shared: 24, own: 6, sampled: 8 },
   step: SMALL,

@@ -151,7 +151,7 @@ function runAll(commands: readonly string[]): void {
 /** A compiler that reads libtorch's headers takes about 1.5 GiB. */
 function numJobs(): number {
   const byMemory = Math.floor(totalmem() / (2 * 2 ** 30));
-  return Math.max(1, Math.min(availableParallelism(), byMemory, 8));
+  return Math.max(1, Math.min(availableParallelism(), byMemory, 16));
 }
 
 function quoted(words: readonly string[]): string {

@@ -20,7 +20,7 @@ interface BenchFlags {
 
 const NAMES = {
   throughput: "limits, step, update, decode, large, large-decode, scaling, stages, start, run",
-  gpu: "selftest, update, decode, step, rows, nano, lora",
+  gpu: "selftest, precision, update, decode, step, rows, nano, full, lora",
 };
 
 export function register(program: Command): void {

@@ -13,6 +13,8 @@ import { decodeFloor, type Rates } from "../floors.ts";
 import { Opened } from "../policy.ts";
 import type { GpuWork } from "../work.ts";
 
+const BF16_BYTES = 2;
+
 interface Decoded {
   readonly seconds: number; // of the forwards in which all rows decode, and what is between them
   readonly forwards: number;
@@ -41,7 +43,7 @@ export async function decode(bench: Bench<GpuWork>): Promise<readonly Figure[]> 
   const answers = await theirs(bench, config);
   return [
     speedFigure(rounds, shape, answers),
-    floorFigure(rounds, config, shape, rates, bench.device === "cpu" ? 4 : 2),
+    floorFigure(rounds, config, shape, rates),
     ...restFigures(rounds, shape),
   ];
 }
@@ -116,9 +118,8 @@ function floorFigure(
   config: PolicyConfig,
   shape: StepShape,
   rates: Rates,
-  elementBytes: number,
 ): Figure {
-  const floor = decodeFloor(config, shape, elementBytes, rates);
+  const floor = decodeFloor(config, shape, BF16_BYTES, rates);
   const perForward = median(rounds.map(({ seconds, forwards }) => seconds / forwards));
   const [ms, least] = [perForward, floor.seconds].map((each) => (each * 1000).toPrecision(3));
   const rate = `${(rates.flops / 1e12).toPrecision(3)} TFLOP/s and ${(rates.bytes / 1e12).toPrecision(3)} TB/s`;

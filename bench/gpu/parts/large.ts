@@ -20,6 +20,14 @@ export async function lora(bench: Bench<GpuWork>): Promise<readonly Figure[]> {
   return largeStep(bench, { key: "gpu.lora", how: `LoRA of rank ${rank}`, policy, trainer, step });
 }
 
+/** All weights, in bf16 alone and rounded stochastically; moments in 8 bit. */
+export async function full(bench: Bench<GpuWork>): Promise<readonly Figure[]> {
+  const { policy, step } = bench.work.full;
+  const trainer: TrainerConfig = { ...ADAMW, stateBits: 8, masterWeights: false, seed: 1 };
+  const how = "full, bf16 alone, 8-bit state";
+  return largeStep(bench, { key: "gpu.full", how, policy, trainer, step });
+}
+
 interface Large {
   readonly key: string;
   readonly how: string;
