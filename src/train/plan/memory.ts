@@ -350,8 +350,8 @@ export function rolloutBytes(shape: EngineShape, T: number, rows: number): numbe
   const layer =
     T * (e * (hidden + q + ffn + qkv + 2 * ffn) + w * (hidden + 1 + (qkNorm ? heads : 0))) +
     productBytes(shape, T, gateUp![0], gateUp![1]);
-  // On CUDA sampling has logprobs and their sums in double beside the logits.
-  const sampled = shape.device === "cuda" ? rows * vocab * (2 * w + 2 * 8) : 0;
+  // On CUDA sampling has logprobs and probabilities beside the logits.
+  const sampled = shape.device === "cuda" ? rows * vocab * 2 * w : 0;
   const logits =
     rows * (e * hidden + w * (hidden + vocab)) +
     Math.max(sampled, productBytes(shape, rows, vocab, hidden));
