@@ -117,11 +117,11 @@ const train = z.strictObject({
     })
     .prefault({}),
   /**
-   * Only low-rank adapters learn, `{}`: of rank 32 at every matrix; absent: all weights. They want a
-   * learning rate about ten times as high. Where the KL anchor moves to a stage's start
-   * (carry.reference: false and a KL term), the adapters are merged there and fresh ones begin: what
-   * they change is then always measured from the anchor, which is their base. Else the same adapters
-   * learn through all stages, on the model that the run began with.
+   * Only low-rank adapters learn, `{}`: of rank 32 at every matrix; absent: all weights. They want
+   * a learning rate three to ten times as high. Where the KL anchor moves to a stage's start
+   * (carry.reference: false and a KL term), the adapters are merged there and fresh ones begin:
+   * what they change is then always measured from the anchor, which is their base. Else the same
+   * adapters learn through all stages, on the model that the run began with.
    */
   lora: lora.optional(),
   /** Distinct tokens of a micro-batch, at most. */

@@ -194,6 +194,19 @@ test("asked to stop, it leaves the policy as it is then", async () => {
   expect(existsSync(join(end.checkpoint, "model.safetensors"))).toBe(true);
 });
 
+test("with adapters only what they adapt changes, and the loss falls", async () => {
+  await using opened = await open({ overrides: ["train.lora.rank=8"], learningRate: 0.003 });
+  const { policy } = opened.session;
+  const read = () => new Map(policy.tensors().map(({ name }) => [name, policy.read(name)]));
+  const before = read();
+  const { end } = await tuned(opened);
+  expect(end.epochLosses.at(-1)!).toBeLessThan(end.epochLosses[0]!);
+  for (const [name, values] of read()) {
+    const adapted = /_proj\.weight$/.test(name);
+    expect(values.some((value, i) => value !== before.get(name)![i]), name).toBe(adapted);
+  }
+});
+
 describe("what is refused, in one line, before anything is written", () => {
   const table: readonly [Partial<SftRequest>, string][] = [
     [{ run: "/none" }, "there is no run here (/none)"],
