@@ -1,5 +1,5 @@
-// An adapter's folder as another one that PEFT loads as it is: the same settings, the weights in the
-// dtype asked for. Not the merged model (export.ts), nor the writing of a trainer's (peft.ts).
+// An adapter's folder as another one that PEFT loads as it is: the same settings, the weights in
+// the dtype asked for. Not the merged model (export.ts), nor the writing of a trainer's (peft.ts).
 
 import type { Dtype } from "../../ffi/policy.ts";
 import { writeFolderAtomic } from "../run/atomic.ts";

@@ -1,6 +1,6 @@
 // What training adds to a policy: the optimizer or adapters with theirs, and an anchor: the weights
-// that a KL term holds on to and that adapters are a change of. It owns what is carried over a stage
-// boundary and what is not (`carry`), and goes on from a checkpoint.
+// that a KL term holds on to and that adapters are a change of. It owns what is carried over a
+// stage boundary and what is not (`carry`), and goes on from a checkpoint.
 
 import type { Device } from "../../ffi/device.ts";
 import type { Policy } from "../../ffi/policy.ts";
@@ -32,7 +32,8 @@ export class Learner implements Disposable {
     stage: number,
   ): Learner {
     using stack = new DisposableStack();
-    const loaded = wantsAnchor(recipe) ? loadPolicy(device, anchor, recipe.policy.dtype) : undefined;
+    const { dtype } = recipe.policy;
+    const loaded = wantsAnchor(recipe) ? loadPolicy(device, anchor, dtype) : undefined;
     stack.use(loaded);
     const trainer = openTrainer(recipe, policy, loaded, stage);
     stack.move();
@@ -55,7 +56,7 @@ export class Learner implements Disposable {
     restoreOptimizer(this.current, checkpoint);
   }
 
-  /** To be called between two stages, not within one and not before the first. `stage`: the next. */
+  /** To be called between two stages, not within one nor before the first. `stage`: the next. */
   crossBoundary(stage: number): void {
     if (movesAnchor(this.recipe)) this.anchor?.copyFrom(this.policy);
     if (!this.recipe.carry.optimizer) this.forgetOptimizer(stage);
