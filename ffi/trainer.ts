@@ -13,8 +13,15 @@ import {
   type TrieBatch,
 } from "./policy.ts";
 
+/** What the optimizer of a full fine-tune keeps between steps; absent: fp32 on the device. */
+export interface KeptState {
+  readonly stateBits?: 32 | 8; // of a moment of AdamW; 8 in blocks with a scale each. Default: 32
+  readonly masterWeights?: boolean; // false: a bf16 policy's own only, rounded stochastically. Default: true
+  readonly offload?: boolean; // moments and master weights in the host's memory. Default: false
+}
+
 /** AdamW; with `muonMomentum` the layers' matrices are trained by Muon instead. */
-export interface TrainerConfig {
+export interface TrainerConfig extends KeptState {
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;
@@ -23,9 +30,6 @@ export interface TrainerConfig {
   readonly decayMatricesOnly?: boolean;
   readonly headRows?: number; // logits rows that exist at once; default: about 32 MiB of them
   readonly lora?: LoraConfig; // only adapters learn
-  readonly stateBits?: 32 | 8; // of a moment of AdamW; 8 in blocks with a scale each. Default: 32
-  readonly masterWeights?: boolean; // false: a bf16 policy's own only, rounded stochastically. Default: true
-  readonly offload?: boolean; // moments and master weights in the host's memory. Default: false
   readonly seed?: number; // of stochastic rounding and of fresh adapters
 }
 

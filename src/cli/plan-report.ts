@@ -19,7 +19,7 @@ export function planLines(plan: RecipePlan, style: Style): string[] {
     ...stageLines(plan, style),
     "",
     `tensors take at most ${style(bytesText(peakBytes), "strong")} of ${bytesText(budgetBytes)}; ` +
-      `arrays of the rollouts beside them ${bytesText(hostBytes)}`,
+      `on the host beside them ${bytesText(hostBytes)}`,
     ...(device === "cuda" ? [style(CUDA_NOTE, "faint")] : []),
   ];
 }

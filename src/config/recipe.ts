@@ -103,6 +103,19 @@ const train = z.strictObject({
   betas: z.tuple([share, share]).default([0.9, 0.999]),
   eps: z.number().positive().default(1e-8),
   weight_decay: z.number().min(0).default(0.01),
+  optimizer: z
+    .strictObject({
+      /** Of each of AdamW's two moments; 8: in blocks of 256 numbers with a scale each. */
+      state_bits: z.union([z.literal(32), z.literal(8)]).default(32),
+      /** Moments and master weights lie in the host's memory and pass the GPU in each step. */
+      offload: z.boolean().default(false),
+    })
+    .prefault({}),
+  /**
+   * In fp32 beside a bf16 policy's. false: there is only the policy in bf16, and an update is rounded
+   * up or down by chance, so that small ones count on average.
+   */
+  master_weights: z.boolean().default(true),
   /** Gradients are scaled down to this global norm. */
   max_grad_norm: z.number().positive().default(1),
   warmup: warmup.default({ share: 0.1 }),
@@ -298,6 +311,23 @@ function refuseWrongUpdate(context: Refinement<Recipe>, recipe: Recipe): void {
   }
   if (recipe.policy.dtype === "bf16" && recipe.policy.device === "cpu") {
     refuse(context, ["policy", "dtype"], "bf16 is for cuda; a CPU computes in f32");
+  }
+  refuseWrongOptimizer(context, recipe);
+}
+
+function refuseWrongOptimizer(context: Refinement<Recipe>, { policy, train }: Recipe): void {
+  const isFull = train.optimizer.state_bits === 32 && !train.optimizer.offload;
+  if (train.lora !== undefined && !(isFull && train.master_weights)) {
+    const why = "adapters are small and keep their state in fp32 on the device";
+    refuse(context, ["train", "lora"], `train.optimizer and train.master_weights do nothing: ${why}`);
+  }
+  if (!train.master_weights && policy.dtype === "f32") {
+    const why = "an f32 policy's weights are the masters; only bf16 ones can do without";
+    refuse(context, ["train", "master_weights"], `master_weights: false is refused: ${why}`);
+  }
+  if (train.optimizer.offload && policy.device === "cpu") {
+    const why = "a CPU's memory is the host's";
+    refuse(context, ["train", "optimizer", "offload"], `there is nothing to offload: ${why}`);
   }
 }
 

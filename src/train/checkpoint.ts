@@ -33,12 +33,13 @@ const OPTIMIZER = "optimizer.safetensors";
 export const ADAPTER = "adapter";
 
 /**
- * What the optimizer keeps of a tensor. Where the policy does not hold it, or not in fp32, its
- * weights are here too.
+ * What the optimizer keeps of a tensor, in fp32 (which holds 8-bit moments exactly). Where the
+ * policy does not hold the weights that are trained, or not in fp32, they are here too.
  */
-function keptTensors({ policy, base }: Trainer): readonly TrainerTensor[] {
+function keptTensors({ policy, base, config }: Trainer): readonly TrainerTensor[] {
   const moments = ["first_moment", "second_moment"] as const;
-  return policy.dtype === "f32" && base === undefined ? moments : [...moments, "master"];
+  const isAll = policy.dtype === "f32" || config.masterWeights === false;
+  return isAll && base === undefined ? moments : [...moments, "master"];
 }
 
 export interface CheckpointParts {

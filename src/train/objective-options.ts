@@ -1,7 +1,7 @@
 // The recipe's words for the update, as the options of the pure functions that compute it.
 
 import type { Recipe } from "../config/recipe.ts";
-import type { TrainerConfig } from "../../ffi/trainer.ts";
+import type { KeptState, TrainerConfig } from "../../ffi/trainer.ts";
 import type { AdvantageOptions } from "./advantage.ts";
 import type { ObjectiveOptions } from "./objective.ts";
 import type { Reduction } from "./reduction.ts";
@@ -28,12 +28,23 @@ export function advantageOptions({ advantage }: Recipe["train"]): AdvantageOptio
   return { std: advantage.std, eps: advantage.eps };
 }
 
-/** `stage`: an index; adapters that begin at different stages do not begin alike. */
-export function trainerConfig({ train, seed }: Recipe, stage = 0): TrainerConfig {
+/**
+ * `stage`: an index; adapters that begin at different stages do not begin alike, nor does the
+ * rounding of an optimizer that begins anew there.
+ */
+export function trainerConfig({ train, carry, seed }: Recipe, stage = 0): TrainerConfig {
   const { betas, eps, weight_decay, lora } = train;
   const adamw = { beta1: betas[0], beta2: betas[1], eps, weightDecay: weight_decay };
-  const seeded = { ...adamw, seed: (seed + stage * STAGE_SEEDS) >>> 0 };
-  return lora === undefined ? seeded : { ...seeded, lora };
+  const isCarried = carry.optimizer && lora === undefined;
+  const stageSeed = (seed + (isCarried ? 0 : stage * STAGE_SEEDS)) >>> 0;
+  const all = { ...adamw, ...keptState(train), seed: stageSeed };
+  return lora === undefined ? all : { ...all, lora };
+}
+
+/** What the optimizer keeps between steps, and where. */
+export function keptState({ optimizer, master_weights }: Recipe["train"]): KeptState {
+  const { state_bits: stateBits, offload } = optimizer;
+  return { stateBits, masterWeights: master_weights, offload };
 }
 
 const STAGE_SEEDS = 0x9e37_79b9; // far apart for neighbouring seeds

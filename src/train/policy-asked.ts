@@ -35,8 +35,15 @@ export function policyAsked(asked: PolicyAsked, ownWorld = false): CheckpointFol
   return { stage: "base", step: 0, recipe: loaded, weights: modelFolder(loaded.policy) };
 }
 
+/** What a recipe for a GPU may ask for and a CPU cannot do. */
+const ON_CPU = [
+  "policy.dtype=f32",
+  "train.master_weights=true",
+  "train.optimizer.offload=false",
+] as const;
+
 /** Overrides of a recipe. */
 export function onDevice(device: DeviceKind | undefined): string[] {
   if (device === undefined) return [];
-  return [`policy.device=${device}`, ...(device === "cpu" ? ["policy.dtype=f32"] : [])];
+  return [`policy.device=${device}`, ...(device === "cpu" ? ON_CPU : [])];
 }

@@ -7,6 +7,7 @@
 
 import { LORA_TARGETS, type LoraConfig, type LoraTarget, targetShape } from "../../../ffi/lora.ts";
 import type { Dtype, PolicyConfig } from "../../../ffi/policy.ts";
+import type { KeptState } from "../../../ffi/trainer.ts";
 
 /** What the sizes depend on besides a batch. */
 export interface EngineShape {
@@ -106,7 +107,7 @@ export interface ResidentBytes {
   /** Copies of small weights in the order in which the CPU's products read them. */
   readonly packed: number;
   readonly gradients: number;
-  readonly optimizer: number; // both moments, and master weights where the policy's are not those
+  readonly optimizer: number; // on the device: moments, and master weights that are not the policy's
   readonly base: number; // of adapters
   readonly reference: number; // weights, where the base is not those, and their packed copies
   readonly cache: number;
@@ -117,11 +118,25 @@ export interface ResidentOptions {
   readonly cacheTokens: number;
   readonly hasReference: boolean;
   readonly maxPosition: number;
+  /** Of a full fine-tune; absent: fp32 on the device. */
+  readonly kept?: KeptState;
 }
+
+/** Bytes of both moments and of master weights, wherever they lie. */
+export function optimizerBytes(shape: EngineShape, kept: KeptState = {}): number {
+  const { stateBits = 32, masterWeights = true } = kept;
+  const { w, isMixed } = widths(shape);
+  if (shape.lora !== undefined) return 3 * w * adapterParameters(shape);
+  const moments = stateBits === 8 ? CODED_MOMENTS : 2 * w;
+  return numParameters(shape.config) * (moments + (isMixed && masterWeights ? w : 0));
+}
+
+/** Codes, and in each block of 256 two scales and a shift (ffi/engine/codes.h). */
+const CODED_MOMENTS = 2 + 9 / 256;
 
 export function residentBytes(
   shape: EngineShape,
-  { cacheTokens, hasReference, maxPosition }: ResidentOptions,
+  { cacheTokens, hasReference, maxPosition, kept }: ResidentOptions,
 ): ResidentBytes {
   const { config, lora } = shape;
   const { e, w, kv } = widths(shape);
@@ -134,13 +149,17 @@ export function residentBytes(
     weights: parameters * e,
     packed,
     gradients: learning * w,
-    optimizer: learning * w * (w > e || lora !== undefined ? 3 : 2),
+    optimizer: isOnHost(shape, kept) ? 0 : optimizerBytes(shape, kept),
     base: lora === undefined ? 0 : parameters * e,
     reference: hasReference ? (lora === undefined ? parameters * e : 0) + packed : 0,
     cache: 2 * cacheTokens * kv * config.layers * e,
     rotary: hasReference ? 2 * rotary : rotary,
   };
 }
+
+/** A CPU's own memory counts either way. */
+export const isOnHost = ({ device }: EngineShape, kept: KeptState = {}): boolean =>
+  device === "cuda" && kept.offload === true;
 
 export const sumBytes = (bytes: ResidentBytes): number =>
   Object.values(bytes).reduce((sum: number, each: number) => sum + each, 0);

@@ -7,11 +7,14 @@ import type { Recipe } from "../../config/recipe.ts";
 import { stageName } from "../../curriculum/stages.ts";
 import {
   type EngineShape,
+  isOnHost,
   numParameters,
+  optimizerBytes,
   type ResidentBytes,
   residentBytes,
   sumBytes,
 } from "./memory.ts";
+import { keptState } from "../objective-options.ts";
 import { planStage, type StageOptions, type StagePlan } from "./stage-plan.ts";
 import type { ResponseShape, StepPrompts } from "./step-shape.ts";
 
@@ -43,7 +46,7 @@ export interface RecipePlan {
   readonly stages: readonly (Pick<PlannedStage, "name" | "shots"> & StagePlan)[];
   /** Of tensors, in the stage that takes most. */
   readonly peakBytes: number;
-  /** Of the rollouts' arrays on the host, in the stage that has most; not among the tensors. */
+  /** On the host, not among the tensors: an offloaded optimizer, and in the stage that has most the rollouts' arrays. */
   readonly hostBytes: number;
 }
 
@@ -80,7 +83,7 @@ export function planRecipe({
     response,
     stages: planned,
     peakBytes: live + largest,
-    hostBytes: Math.max(...planned.map(hostBytes)),
+    hostBytes: offloadedBytes(recipe, shape) + Math.max(...planned.map(hostBytes)),
   };
 }
 
@@ -91,6 +94,7 @@ export function residentOf({ policy, rollout, train }: Recipe, shape: EngineShap
     cacheTokens: Math.ceil(policy.cache_tokens / policy.page_tokens) * policy.page_tokens,
     hasReference: train.objective.kl.coefficient > 0,
     maxPosition: rollout.context,
+    kept: keptState(train),
   });
 }
 
@@ -143,6 +147,11 @@ function stageOptions(
 
 /** Id, role, logprob, entropy and version of a token; what the objective reads of a target. */
 const HOST_BYTES = { token: 17, target: 56 };
+
+function offloadedBytes({ train }: Recipe, shape: EngineShape): number {
+  const kept = keptState(train);
+  return isOnHost(shape, kept) ? optimizerBytes(shape, kept) : 0;
+}
 
 function hostBytes({ rowTokens, rollouts }: StagePlan): number {
   return (HOST_BYTES.token + HOST_BYTES.target) * (rowTokens + rollouts);

@@ -8,7 +8,7 @@ import { KvCache } from "../../../ffi/cache.ts";
 import { LORA_TARGETS, type LoraConfig } from "../../../ffi/lora.ts";
 import { counters, resetPeak } from "../../../ffi/native.ts";
 import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "../../../ffi/policy.ts";
-import { Trainer } from "../../../ffi/trainer.ts";
+import { type KeptState, Trainer } from "../../../ffi/trainer.ts";
 import {
   batchBytes,
   headChunkBytes,
@@ -120,6 +120,20 @@ function star(samples: number, shared: number, own: number, vocab: number): Trie
 }
 
 const nano = shapeOf("nano");
+/** Qwen2.5-7B. */
+const SEVEN = {
+  config: {
+    ...shapeOf("qwen2.5-0.5b"),
+    hidden: 3584,
+    layers: 28,
+    heads: 28,
+    kvHeads: 4,
+    headDim: 128,
+    ffn: 18944,
+    vocab: 152064,
+    tied: false,
+  },
+};
 const narrow = { layers: 1, hidden: 224, heads: 7, kvHeads: 1, ffn: 1216, vocab: 20000 };
 const half: PolicyConfig = { ...shapeOf("qwen2.5-0.5b"), ...narrow };
 const CASES: readonly [string, PolicyConfig, TrieBatch][] = [
@@ -168,6 +182,38 @@ for (const [name, config, batch] of CASES) {
     expectWithin(ratios(config, "f32", batch, 1, lora), 0.02);
   });
 }
+
+const KEPT: readonly (readonly [Dtype, KeptState])[] = [
+  ["f32", { stateBits: 8 }],
+  ["bf16", {}],
+  ["bf16", { stateBits: 8 }],
+  ["bf16", { masterWeights: false }],
+  ["bf16", { masterWeights: false, stateBits: 8 }],
+  ["bf16", { masterWeights: false, stateBits: 8, offload: true }],
+];
+test.each(KEPT)("what lives in %s with %o is planned within a hundredth", (dtype, kept) => {
+  using device = openCpu();
+  const before = counters().cpuBytes;
+  using policy = Policy.open(device, nano, dtype);
+  policy.randomize(1, 0.02);
+  using _trainer = Trainer.open(policy, { ...ADAMW, ...kept });
+  policy.logprobs(rowsBatch([[1, 2, 3]])); // packs what stays packed
+  const counted = counters().cpuBytes - before;
+  const options = { cacheTokens: 0, hasReference: false, maxPosition: 3, kept };
+  const planned = sumBytes(residentBytes(engineShape(policy), options));
+  expect(Math.abs(planned / counted - 1)).toBeLessThan(0.01);
+});
+
+test("a full fine-tune of 7 billion weights fits one H200 without masters and with 8-bit moments only", () => {
+  const shape = { ...SEVEN, dtype: "bf16", device: "cuda", threads: 1, panel: 1 } as const;
+  const options = { cacheTokens: 0, hasReference: false, maxPosition: 4096 };
+  const bytes = (kept: KeptState): number => sumBytes(residentBytes(shape, { ...options, kept }));
+  const card = 141e9;
+  expect(bytes({})).toBeCloseTo(7.62e9 * (2 + 4 + 12), -9); // bf16, gradients in fp32, fp32 state
+  expect(bytes({ masterWeights: false })).toBeGreaterThan(0.75 * card);
+  expect(bytes({ masterWeights: false, stateBits: 8 })).toBeLessThan(0.45 * card);
+  expect(bytes({ offload: true })).toBeCloseTo(7.62e9 * 6, -9);
+});
 
 test("optimizer state and master weights count by their own precision", () => {
   using device = openCpu();
