@@ -15,6 +15,7 @@ namespace {
 
 std::atomic<int32_t> live_handles[4];
 std::atomic<int64_t> live_bytes{0}, peak_bytes{0}, limit_bytes{0};
+std::atomic<int64_t> most_bytes{0};  // the peak since the process began, whatever reset_peak did
 
 // A header before the data; 64 bytes keep the data aligned for the widest vectors.
 constexpr size_t kHeader = 64, kHuge = size_t(2) << 20, kLarge = size_t(1) << 20;
@@ -53,7 +54,7 @@ class LargeBlocks {
   // Kept, unless more would lie idle than has ever been in use.
   void give(void* block, size_t capacity) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (free_bytes_ + capacity > static_cast<size_t>(peak_bytes.load()) || !has_room(capacity)) {
+    if (free_bytes_ + capacity > static_cast<size_t>(most_bytes.load()) || !has_room(capacity)) {
       munmap(block, capacity);
       return;
     }
@@ -100,8 +101,10 @@ void reserve(int64_t bytes) {
     live_bytes -= bytes;
     throw std::bad_alloc();
   }
-  int64_t peak = peak_bytes;
-  while (now > peak && !peak_bytes.compare_exchange_weak(peak, now)) {
+  for (std::atomic<int64_t>* most : {&peak_bytes, &most_bytes}) {
+    int64_t peak = *most;
+    while (now > peak && !most->compare_exchange_weak(peak, now)) {
+    }
   }
 }
 
