@@ -59,6 +59,16 @@ inline int32_t visible_keys(const AttentionSegment& s, int32_t position) {
   return seen < 0 ? 0 : (seen < s.num_keys ? seen : s.num_keys);
 }
 
+// The first keys and values of a segment of a cache: a sequence's own page is in no near cache and too short for the
+// processor to notice that it is being read.
+template <typename T> inline void prefetch(const AttentionArgs<T>& a, const AttentionSegment& s, int32_t kv_head) {
+  const KeyBlock<T> b = key_block(a, s, kv_head, 0);
+  constexpr int64_t line = 64 / sizeof(T);
+  for (int64_t d = 0; d < a.head_dim; d++)
+    for (int64_t j = 0; j < b.count; j += line) __builtin_prefetch(b.keys + d * b.dim_stride + j);
+  for (int64_t i = 0; i < b.count * a.head_dim; i += line) __builtin_prefetch(b.values + i);
+}
+
 // Calls body(block) for every key block that some of the tokens [begin, end) see, where accept(segment's tokens among them).
 template <typename T, typename A, typename F>
 inline void for_key_blocks(const AttentionArgs<T>& a, int32_t kv_head, int32_t begin, int32_t end, A accept, F body) {
@@ -68,6 +78,7 @@ inline void for_key_blocks(const AttentionArgs<T>& a, int32_t kv_head, int32_t b
     if (s.end_row <= begin) continue;
     const int32_t r0 = s.first_row > begin ? s.first_row : begin, r1 = s.end_row < end ? s.end_row : end;
     if (!accept(r1 - r0)) continue;
+    if (a.pages && i + 1 < a.num_segments && a.segments[i + 1].first_row < end) prefetch(a, a.segments[i + 1], kv_head);
     int32_t most = 0, least = s.num_keys;
     for (int32_t r = r0; r < r1; r++) {
       const int32_t n = visible_keys(s, a.positions[r]);
@@ -174,19 +185,20 @@ inline void attend_few(const AttentionArgs<T>& a, const TaskRows& rows, const Ke
                        const OnlineSoftmax<T>& state) {
   constexpr int64_t B = kAttentionKeyBlock;
   const int64_t dim = a.head_dim, base = (b.r0 - rows.begin) * rows.group, count = (b.r1 - b.r0) * rows.group;
-  small_gemm<T>(count, padded(b.count), dim, q + base * dim, dim, 1, b.keys, b.dim_stride, scores, B, false);
+  const int64_t n = padded(b.count);  // whole vectors; a page holds them
+  small_gemm<T>(count, n, dim, q + base * dim, dim, 1, b.keys, b.dim_stride, scores, B, false);
   for (int64_t i = 0; i < count; i++) {
     T *row = scores + i * B, *top = state.top + base + i, *sum = state.sum + base + i, *out = state.out + (base + i) * dim;
     const int32_t seen = a.positions[b.r0 + i / rows.group] - b.position + 1;
-    for (int32_t j = seen > 0 ? seen : 0; j < b.count; j++) row[j] = kMasked<T>;
-    const T block_top = max_row(row, b.count);
+    for (int64_t j = seen < 0 ? 0 : seen < b.count ? seen : b.count; j < n; j++) row[j] = kMasked<T>;
+    const T block_top = max_row(row, n);
     if (block_top > *top) {
       const T shrink = std::exp(*top - block_top);
       *top = block_top;
       *sum *= shrink;
       for (int64_t d = 0; d < dim; d++) out[d] *= shrink;
     }
-    *sum += exp_row(row, b.count, *top);
+    *sum += exp_row(row, n, *top);
   }
   small_gemm<T>(count, dim, b.count, scores, B, 1, b.values, dim, state.out + base * dim, dim, true);
 }
