@@ -1,5 +1,6 @@
 // Where a policy lives: the CPU or one CUDA device.
 import { UserError } from "../src/config/errors.ts";
+import { chosenKernels, kernelFiles } from "./kernels.ts";
 import { cText, check, cudaDeviceCount, live, native, type NativeHandle, openHandle, readText } from "./native.ts";
 
 export type DeviceKind = "cpu" | "cuda";
@@ -30,11 +31,19 @@ export class Device implements Disposable {
     this.#handle = handle;
   }
 
-  /** Throws a UserError where the machine has no such device. */
+  /** Throws a UserError where the machine has no such device, or not the CUDA kernels that ICRL_CUDA_KERNELS names. */
   static open(kind: DeviceKind, index = 0): Device {
+    const kernels = kind === "cuda" ? chosenKernels(process.env["ICRL_CUDA_KERNELS"], kernelFiles()) : [];
     if (kind === "cuda") requireCuda(index);
     const handle = openHandle<"device">((out) => check("icrl_device_open", kind === "cpu" ? 0 : 1, index, out));
-    return new Device(handle, kind, index);
+    const device = new Device(handle, kind, index);
+    try {
+      for (const { name, read } of kernels) device.loadKernel(name, read(), { use: true });
+    } catch (error) {
+      device[Symbol.dispose]();
+      throw error;
+    }
+    return device;
   }
 
   get handle(): NativeHandle<"device"> {
@@ -59,6 +68,11 @@ export class Device implements Disposable {
     const error = new Float64Array(1);
     check("icrl_kernel_check", this.handle, cText(name), seed, error);
     return error[0]!;
+  }
+
+  /** Takes the file of a CUDA kernel of ours. Unless `use` is true only checkKernel(`cuda.${name}`) runs it. */
+  loadKernel(name: string, bytes: Uint8Array, { use }: { readonly use: boolean }): void {
+    check("icrl_device_kernel_load", this.handle, cText(name), bytes, bytes.length, use ? 1 : 0);
   }
 
   [Symbol.dispose](): void {

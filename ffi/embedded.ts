@@ -27,6 +27,13 @@ export function listFatbins(): string[] {
   return fileNames().filter((name) => name.endsWith(".fatbin")).map(stem);
 }
 
+/** One of those that listFatbins names. */
+export function readFatbin(name: string): Buffer {
+  const file = fileNames().find((it) => it.endsWith(".fatbin") && stem(it) === name);
+  if (file === undefined) throw new Error(`no CUDA kernel ${name} is embedded`);
+  return readFileSync(join(import.meta.dir, file));
+}
+
 /** True inside `dist/icrl`. */
 export function isExecutable(): boolean {
   return fileNames().some((name) => stem(name) === MANIFEST_NAME);

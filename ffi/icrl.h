@@ -61,6 +61,9 @@ int32_t icrl_device_describe(icrl_device* device, char* json, int32_t capacity);
 /* What the device can do at most in fp32, on CUDA in bf16, measured in about two seconds. limits[4]: FLOP/s of a large matrix
  * product by this engine's kernel and by torch's; bytes/s read from arrays that no cache holds, and copied (read plus written). */
 int32_t icrl_device_limits(icrl_device* device, double* limits);
+/* Takes the compiled file (a fatbin) of one of our CUDA kernels, named in kernels/README.md. use 1: from now on it replaces libtorch's
+ * operations on this device; 0: only icrl_kernel_check runs it, by the name "cuda.<name>". */
+int32_t icrl_device_kernel_load(icrl_device* device, const char* name, const void* bytes, int64_t num_bytes, int32_t use);
 void icrl_device_close(icrl_device* device);
 
 /* ---- policy: a decoder of the Qwen2, Qwen3 and Llama 3 families ------------------------------------------------ */

@@ -5,6 +5,7 @@
 
 import { type CacheBatch, KvCache } from "./cache.ts";
 import { Device, type DeviceKind } from "./device.ts";
+import { chosenKernels, type KernelFile, kernelFiles } from "./kernels.ts";
 import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "./policy.ts";
 import { Trainer } from "./trainer.ts";
 
@@ -32,6 +33,8 @@ const BOUNDS: Readonly<Partial<Record<Dtype, Bounds>>> = {
   bf16: { forward: 0.006, cache: 0.05, gradients: 0.05, sampler: 0.17, optimizer: 0.065 },
 };
 const KERNEL_BOUND = 1e-4;
+/** Of our CUDA kernels: fp32 sums, and in bf16 the rounding of a result (2^-9 at most). */
+const OUR_BOUNDS = { f32: 2e-5, bf16: 4e-3 } as const;
 /** As kernels/check.cpp names them. */
 const KERNELS = [
   "linear",
@@ -78,7 +81,20 @@ export function selftest(device: Device, dtypes = DTYPES[device.kind]): Selftest
   const kernels = KERNELS.map((kernel) =>
     result(`kernel ${kernel}`, device.checkKernel(kernel, 1), KERNEL_BOUND),
   );
-  return [...families, ...kernels];
+  return [...families, ...kernels, ...(device.kind === "cuda" ? checkOurs(device, kernelFiles()) : [])];
+}
+
+/** Our CUDA kernels, last: one that fails badly takes the device with it. Whether they are used is ICRL_CUDA_KERNELS' matter. */
+export function checkOurs(device: Device, files: readonly KernelFile[]): SelftestResult[] {
+  const used = chosenKernels(process.env["ICRL_CUDA_KERNELS"], files);
+  return files.flatMap((file) => {
+    const state = used.includes(file) ? "ours, in use" : "ours, off";
+    device.loadKernel(file.name, file.read(), { use: false });
+    return Object.entries(OUR_BOUNDS).map(([type, bound]) => {
+      const error = device.checkKernel(`cuda.${file.name}${type === "f32" ? "" : `.${type}`}`, 1);
+      return result(`kernel cuda.${file.name} ${type} (${state})`, error, bound);
+    });
+  });
 }
 
 function checkFamily(

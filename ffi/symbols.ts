@@ -20,6 +20,7 @@ export const symbols = {
   icrl_device_open: { args: ["i32", "i32", "ptr"], returns: "i32" },
   icrl_device_describe: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   icrl_device_limits: { args: ["ptr", "ptr"], returns: "i32" },
+  icrl_device_kernel_load: { args: ["ptr", "ptr", "ptr", "i64", "i32"], returns: "i32" },
   icrl_device_close: { args: ["ptr"], returns: "void" },
 
   icrl_policy_open: { args: ["ptr", "ptr", "ptr", "i32", "ptr"], returns: "i32" },

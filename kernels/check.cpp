@@ -1,30 +1,13 @@
 // Compares each kernel with its reference in double on random data, at sizes that divide neither vectors nor blocks.
-#include <ATen/ATen.h>
-
 #include <functional>
 #include <map>
 #include <stdexcept>
 
 #include "attention-varlen.h"
-#include "kernels.h"
+#include "check.h"
 
 namespace icrl {
 namespace {
-
-// Random inputs in double, the kernel's copy in the working type, and the largest relative error so far.
-struct Bench {
-  at::Device device;
-  double error = 0;
-
-  Tensor random(at::IntArrayRef shape) const { return at::randn(shape, at::kDouble); }
-  Tensor work(const Tensor& x) const {
-    return x.scalar_type() == at::kDouble ? x.to(device, at::kFloat).clone() : x.to(device);
-  }
-  void compare(const Tensor& got, const Tensor& want) {
-    const Tensor a = got.to(at::kCPU, at::kDouble), b = want.to(at::kCPU, at::kDouble);
-    error = std::max(error, ((a - b).norm() / b.norm()).item<double>());
-  }
-};
 
 // Rows for the packed and for the transposed product and for dot products, sizes that no tile divides.
 void check_linear(Bench& b) {
@@ -239,10 +222,11 @@ double check_kernel(const std::string& name, at::Device device, int64_t seed) {
       {"attention", check_attention}, {"cache_attention", check_cache_attention},
       {"attention_parts", check_attention_parts}, {"cache_attention_parts", check_cache_attention_parts},
       {"logprob", check_logprob}, {"sample", check_sample}};
-  const auto check = checks.find(name);
-  if (check == checks.end()) throw std::invalid_argument("no kernel is called " + name);
   at::manual_seed(static_cast<uint64_t>(seed));
   Bench bench{device};
+  if (name.starts_with("cuda.")) return check_cuda_kernel(name.substr(5), bench), bench.error;
+  const auto check = checks.find(name);
+  if (check == checks.end()) throw std::invalid_argument("no kernel is called " + name);
   check->second(bench);
   return bench.error;
 }

@@ -4,12 +4,14 @@
 
 #include <cstring>
 
+#include "cuda.h"
 #include "dispatch.h"
 #include "kernels.h"
 
 namespace icrl {
 
 void logprob(const Tensor& logits, const Tensor& ids, double temperature, double* logprobs, double* entropies) {
+  if (cuda::uses(logits, cuda::Kernel::logprob)) return cuda::logprob(logits, ids, temperature, logprobs, entropies);
   if (!has_cpu_kernel(logits)) return reference::logprob(logits, ids, temperature, logprobs, entropies);
   with_scalar(logits, [&](auto tag) {
     using T = decltype(tag);
@@ -23,6 +25,8 @@ void logprob(const Tensor& logits, const Tensor& ids, double temperature, double
 
 void logprob_backward(const Tensor& logits, const Tensor& ids, double temperature, const double* d_logprobs,
                       const double* d_entropies) {
+  if (cuda::uses(logits, cuda::Kernel::logprob))
+    return cuda::logprob_backward(logits, ids, temperature, d_logprobs, d_entropies);
   if (!has_cpu_kernel(logits)) return reference::logprob_backward(logits, ids, temperature, d_logprobs, d_entropies);
   with_scalar(logits, [&](auto tag) {
     using T = decltype(tag);
@@ -37,7 +41,8 @@ void logprob_backward(const Tensor& logits, const Tensor& ids, double temperatur
 
 void sample(const Tensor& logits, const double* uniforms, double temperature, int32_t* ids, float* logprobs,
             float* entropies) {
-  if (!has_cpu_kernel(logits)) return reference::sample(logits, uniforms, temperature, ids, logprobs, entropies);
+  if (!has_cpu_kernel(logits) || cuda::uses(logits, cuda::Kernel::sample))
+    return reference::sample(logits, uniforms, temperature, ids, logprobs, entropies);
   with_scalar(logits, [&](auto tag) {
     using T = decltype(tag);
     const int64_t vocab = logits.size(1);
@@ -110,6 +115,7 @@ Tensor inverse_transform(const Tensor& p, const Tensor& uniforms) {
 }  // namespace
 
 Tensor sample_on_device(const Tensor& logits, const Tensor& uniforms, double temperature) {
+  if (cuda::uses(logits, cuda::Kernel::sample)) return cuda::sample(logits, uniforms, temperature);
   const Tensor all = reference::wide_logprobs(logits, temperature), p = all.exp();
   const Tensor chosen = uniforms.defined() ? inverse_transform(p, uniforms.unsqueeze(1)) : all.argmax(1, true);
   const Tensor samples = at::empty({3, logits.size(0)}, logits.options().dtype(at::kFloat));

@@ -1,12 +1,14 @@
 // RMS norm (Zhang and Sennrich 2019): y = x * rsqrt(mean(x^2) + eps) * w.
 #include <ATen/ATen.h>
 
+#include "cuda.h"
 #include "dispatch.h"
 #include "kernels.h"
 
 namespace icrl {
 
 void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd) {
+  if (cuda::uses(x, cuda::Kernel::rmsnorm)) return cuda::rmsnorm(x, w, eps, y, rstd);
   if (!has_cpu_kernel(x) || w.scalar_type() != x.scalar_type()) return reference::rmsnorm(x, w, eps, y, rstd);
   with_scalar(x, [&](auto tag) {
     using T = decltype(tag);
@@ -20,6 +22,7 @@ void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, cons
 
 void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, const Tensor& d_y, const Tensor& d_x,
                       const Tensor& d_w) {
+  if (cuda::uses(x, cuda::Kernel::rmsnorm)) return cuda::rmsnorm_backward(x, w, rstd, d_y, d_x, d_w);
   if (!has_cpu_kernel(x) || w.scalar_type() != x.scalar_type())
     return reference::rmsnorm_backward(x, w, rstd, d_y, d_x, d_w);
   with_scalar(x, [&](auto tag) {

@@ -2,6 +2,7 @@
 // of each head (Qwen3).
 #include <ATen/ATen.h>
 
+#include "cuda.h"
 #include "dispatch.h"
 #include "kernels.h"
 
@@ -11,6 +12,7 @@ template <typename T> static T* data_or_null(const Tensor& t) { return t.defined
 
 void rope(const Tensor& in, const Tensor& out, const Tensor& norm, double eps, const Tensor& rstd, const Tensor& table,
           const Tensor& positions) {
+  if (cuda::uses(in, cuda::Kernel::rope)) return cuda::rope(in, out, norm, eps, rstd, table, positions);
   if (!has_cpu_kernel(in)) return reference::rope(in, out, norm, eps, rstd, table, positions);
   with_scalar(in, [&](auto tag) {
     using T = decltype(tag);
@@ -28,6 +30,7 @@ void rope(const Tensor& in, const Tensor& out, const Tensor& norm, double eps, c
 
 void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const Tensor& rstd, const Tensor& d_norm,
                    const Tensor& table, const Tensor& positions) {
+  if (cuda::uses(in, cuda::Kernel::rope)) return cuda::rope_backward(in, d, norm, rstd, d_norm, table, positions);
   if (!has_cpu_kernel(in)) return reference::rope_backward(in, d, norm, rstd, d_norm, table, positions);
   with_scalar(in, [&](auto tag) {
     using T = decltype(tag);

@@ -1,12 +1,14 @@
 // The gated MLP's activation (Shazeer 2020): silu(gate) * up, of one [T, 2 F] product.
 #include <ATen/ATen.h>
 
+#include "cuda.h"
 #include "dispatch.h"
 #include "kernels.h"
 
 namespace icrl {
 
 void swiglu(const Tensor& gate_up, const Tensor& out) {
+  if (cuda::uses(gate_up, cuda::Kernel::swiglu)) return cuda::swiglu(gate_up, out);
   if (!has_cpu_kernel(gate_up)) return reference::swiglu(gate_up, out);
   with_scalar(gate_up, [&](auto tag) {
     using T = decltype(tag);
@@ -19,6 +21,7 @@ void swiglu(const Tensor& gate_up, const Tensor& out) {
 }
 
 void swiglu_backward(const Tensor& gate_up, const Tensor& d_out, const Tensor& d_gate_up) {
+  if (cuda::uses(gate_up, cuda::Kernel::swiglu)) return cuda::swiglu_backward(gate_up, d_out, d_gate_up);
   if (!has_cpu_kernel(gate_up)) return reference::swiglu_backward(gate_up, d_out, d_gate_up);
   with_scalar(gate_up, [&](auto tag) {
     using T = decltype(tag);

@@ -4,11 +4,11 @@
 // The library links against no libtorch and no OpenMP runtime: both are loaded globally before it (loader.ts), so that
 // the process has one of each, and one library serves the CPU and the CUDA build of a version.
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { availableParallelism, totalmem } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { UserError } from "../../src/config/errors.ts";
 import type { Libtorch } from "../libtorch.ts";
 import { hashOf, INCLUDE_FOLDERS, type Sources, withIncludes } from "../sources.ts";
+import { quoted, runAll } from "./shell.ts";
 
 export interface CompileOptions {
   readonly sources: Sources;
@@ -35,8 +35,8 @@ export function compileEngine(options: CompileOptions): void {
   const header = precompiledHeader(options);
   const command = (unit: Unit) => showing(compileCommand(compiler, unit, header, options));
   const [plain, torch] = [missing.filter((unit) => !unit.usesTorch), missing.filter((unit) => unit.usesTorch)];
-  runAll([...(torch.length > 0 ? precompile(compiler, header, options) : []), ...plain.map(command)]);
-  runAll(torch.map(command));
+  compileAll([...(torch.length > 0 ? precompile(compiler, header, options) : []), ...plain.map(command)]);
+  compileAll(torch.map(command));
   if (isWatched() && missing.length > 0) process.stderr.write("\n");
   link(compiler, units, options.output);
 }
@@ -122,7 +122,7 @@ function compileTo(output: string, command: readonly string[]): string {
 function link(compiler: string, units: readonly Unit[], output: string): void {
   const partial = `${output}.${process.pid}`;
   const objects = units.map((unit) => unit.object);
-  runAll([quoted([compiler, "-shared", "-Wl,-z,now", "-o", partial, ...objects])]);
+  compileAll([quoted([compiler, "-shared", "-Wl,-z,now", "-o", partial, ...objects])]);
   renameSync(partial, output);
 }
 
@@ -133,27 +133,8 @@ function showing(command: string): string {
   return isWatched() ? `${command} && printf . > /proc/${process.pid}/fd/2` : command;
 }
 
-/** Runs shell commands, several at a time. Throws with what they printed when one fails. */
-function runAll(commands: readonly string[]): void {
-  if (commands.length === 0) return;
-  const stdin = Buffer.from(commands.map((command) => `${command}\0`).join(""));
-  const jobs = String(numJobs());
-  const run = Bun.spawnSync(["xargs", "-0", "-n", "1", "-P", jobs, "sh", "-c"], { stdin, stderr: "pipe" });
-  if (run.success) return;
-  const output = run.stderr.toString();
-  const first = output.split("\n").find((line) => /error|not found|cannot/i.test(line)) ?? output.trim();
-  if (process.env["ICRL_BUILD_VERBOSE"]) process.stderr.write(output);
-  throw new UserError(`the engine does not compile: ${first}`, {
-    hint: "ICRL_BUILD_VERBOSE=1 shows all of the compiler's output",
-  });
-}
-
-/** A compiler that reads libtorch's headers takes about 1.5 GiB. */
-function numJobs(): number {
-  const byMemory = Math.floor(totalmem() / (2 * 2 ** 30));
-  return Math.max(1, Math.min(availableParallelism(), byMemory, 16));
-}
-
-function quoted(words: readonly string[]): string {
-  return words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+function compileAll(commands: readonly string[]): void {
+  const problem = runAll(commands);
+  if (problem === undefined) return;
+  throw new UserError(`the engine does not compile: ${problem}`, { hint: "ICRL_BUILD_VERBOSE=1 shows all of the compiler's output" });
 }

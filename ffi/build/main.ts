@@ -18,7 +18,7 @@ async function build(): Promise<void> {
   const libtorch = provideLibtorch(thisMachine());
   const { library } = locateBuilt(libtorch, report);
   if (library.kind !== "file") throw new Error("a checkout's engine is a file");
-  const { paths, nvcc } = buildFatbins(root, join(dist, "fatbins"));
+  const { paths, nvcc } = buildFatbins(root);
   report("making dist/icrl");
   const manifest = { engineTorch: libtorch.version, nvcc, sources: engineSources() };
   await buildExecutable({ root, engine: library.path, fatbins: paths, manifest, output: join(dist, "icrl"), startedAt });

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../../kernels/cuda.h"
 #include "../../kernels/kernels.h"
 #include "policy.h"
 
@@ -94,6 +95,14 @@ int32_t icrl_device_describe(icrl_device* device, char* json, int32_t capacity) 
       text += ",\"free_bytes\":" + std::to_string(memory.first) + ",\"total_bytes\":" + std::to_string(memory.second);
     }
     copy_text(text + "}", json, capacity);
+  });
+}
+
+int32_t icrl_device_kernel_load(icrl_device* device, const char* name, const void* bytes, int64_t num_bytes, int32_t use) {
+  return guard([&] {
+    require(device && name && bytes, "a pointer is null");
+    require(num_bytes > 0, "a kernel's file is empty");
+    cuda::load(device->device, name, bytes, use != 0);
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "../../kernels/cuda.h"
 #include "rounding.h"
 
 namespace icrl {
@@ -106,7 +107,22 @@ double OptimizerState::step(double learning_rate, double muon_learning_rate, dou
   return norm;
 }
 
+// Our CUDA kernel, where it is in use and all of the state is on the device as it is.
+bool OptimizerState::adamw_in_one_pass(size_t index, double learning_rate) {
+  Slot& slot = slots_[index];
+  if (config_.state_bits != 32 || config_.offload == 1 || !cuda::uses(slot.weight, cuda::Kernel::adamw)) return false;
+  cuda::AdamW options = cuda::adamw_options(learning_rate, slot.decays ? config_.weight_decay : 0, config_.beta1, config_.beta2,
+                                            config_.eps, steps_);
+  const NoiseName noise = name_of({config_.seed, steps_, static_cast<int32_t>(index)});
+  options.noise = noise.first, options.noise_next = noise.second;
+  const bool has_master = policy_->dtype != policy_->wide() && !rounds_stochastically();
+  cuda::adamw(has_master ? slot.master.in_place() : Tensor(), slot.weight, slot.grad, slot.first.in_place(),
+              slot.second.in_place(), options);
+  return true;
+}
+
 void OptimizerState::adamw(size_t index, double learning_rate) {
+  if (adamw_in_one_pass(index, learning_rate)) return;
   Slot& slot = slots_[index];
   const Tensor count = at::scalar_tensor(steps_, at::TensorOptions().dtype(at::kFloat).device(policy_->device));
   const bool is_rounded = rounds_stochastically() || slot.first.is_coded();

@@ -43,6 +43,7 @@ class OptimizerState {
   };
   double clip(double max_norm);
   void adamw(size_t index, double learning_rate);
+  bool adamw_in_one_pass(size_t index, double learning_rate);
   void muon(Slot& slot, double learning_rate);
   Tensor load_weight(const Slot& slot, int64_t first, int64_t count) const;
   void store_weight(Slot& slot, int64_t first, const Tensor& values, const Tensor& bits);

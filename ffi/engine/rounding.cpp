@@ -29,13 +29,18 @@ Tensor as_uniform(const Tensor& sixteen) { return sixteen.to(at::kFloat).add_(0.
 
 }  // namespace
 
-Tensor random_bits(const NoiseKey& key, int64_t first, int64_t count, at::Device device) {
+NoiseName name_of(const NoiseKey& key) {
   const uint32_t name = mix(mix(mix(key.seed) + static_cast<uint32_t>(key.step)) + static_cast<uint32_t>(key.tensor));
+  return {name, mix(name + 1)};
+}
+
+Tensor random_bits(const NoiseKey& key, int64_t first, int64_t count, at::Device device) {
+  const NoiseName name = name_of(key);
   const Tensor bits = at::arange(first, first + count, at::TensorOptions().dtype(at::kInt).device(device));
-  bits.bitwise_xor_(static_cast<int32_t>(name));
+  bits.bitwise_xor_(static_cast<int32_t>(name.first));
   mix_(bits);
   // Names that differ in low bits only would otherwise share their noise, in another order.
-  bits.add_(static_cast<int32_t>(mix(name + 1)));
+  bits.add_(static_cast<int32_t>(name.second));
   mix_(bits);
   return bits;
 }

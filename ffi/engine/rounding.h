@@ -15,6 +15,11 @@ struct NoiseKey {
   uint32_t seed;
   int32_t step, tensor;
 };
+// What random_bits puts into its two rounds of mixing, for a kernel that makes the same bits on its way.
+struct NoiseName {
+  uint32_t first, second;
+};
+NoiseName name_of(const NoiseKey& key);
 // 32 random bits for each of the elements [first, first + count) of a tensor, as int32[count].
 Tensor random_bits(const NoiseKey& key, int64_t first, int64_t count, at::Device device);
 // The upper 16 bits as numbers in (0, 1), and 16 others that depend on all bits.
