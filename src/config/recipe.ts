@@ -19,7 +19,8 @@ const policy = z.strictObject({
   dtype: z.enum(["f32", "bf16"]).default("f32"),
   /** Memory for keys and values of the rollouts in flight, in tokens. */
   cache_tokens: count.default(65536),
-  page_tokens: count.default(16),
+  /** Absent: 16, and 256 on CUDA. */
+  page_tokens: count.multipleOf(16).optional(),
 });
 
 const data = z.strictObject({
@@ -226,6 +227,10 @@ export const recipeSchema = z
   .check(refuseWrongCombinations);
 
 export type Recipe = z.output<typeof recipeSchema>;
+
+/** Long pages lie side by side in memory, which flash attention reads at once. */
+export const pageTokensOf = ({ device, page_tokens }: Recipe["policy"]): number =>
+  page_tokens ?? (device === "cuda" ? 256 : 16);
 export type SourceRecipe = Recipe["data"]["train"][number];
 export type StageRecipe = Recipe["stages"][number];
 export type GateRecipe = NonNullable<StageRecipe["gate"]>;

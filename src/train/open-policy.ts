@@ -4,7 +4,7 @@
 import { KvCache } from "../../ffi/cache.ts";
 import { Device } from "../../ffi/device.ts";
 import type { Policy } from "../../ffi/policy.ts";
-import type { Recipe } from "../config/recipe.ts";
+import { pageTokensOf, type Recipe } from "../config/recipe.ts";
 import type { FolderSource } from "../model/byte-source.ts";
 import { openFolder } from "../model/model-folder.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
@@ -29,8 +29,8 @@ export function openPolicy(recipe: Recipe["policy"], weights: FolderSource): Ope
   const folder = stack.use(openFolder(weights));
   const tokenizer = openTokenizer(weights, folder.config);
   const policy = stack.use(loadPolicy(device, folder, recipe.dtype));
-  const { cache_tokens, page_tokens: pageTokens } = recipe;
-  const numPages = Math.ceil(cache_tokens / pageTokens);
+  const pageTokens = pageTokensOf(recipe);
+  const numPages = Math.ceil(recipe.cache_tokens / pageTokens);
   const cache = stack.use(KvCache.open(policy, { numPages, pageTokens }));
   const engine = new InProcessEngine(policy, cache);
   const held = (numPages - 2) * pageTokens; // a sequence begins two runs of pages at most

@@ -2,7 +2,7 @@
 // logprobs, gradients and samples as the CPU's own kernels. What flash attention itself does is not
 // tested here; it needs a GPU (test/gpu).
 
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { join } from "node:path";
 import { type CacheSamples, KvCache } from "../../ffi/cache.ts";
@@ -14,6 +14,8 @@ import { type DecodedStep, decodeSteps } from "../helpers/decode-steps.ts";
 import { ADAMW, maxAbs, openTiny, randomIds, relativeError, uniform } from "../helpers/engine.ts";
 import { cacheBatch, Pages, type Part, type Run } from "../helpers/paging.ts";
 import { flatten, forests } from "../helpers/tries.ts";
+
+setDefaultTimeout(60_000); // a process of its own, on a busy machine
 
 const KERNELS = 0;
 const PARTS = 1;

@@ -3,7 +3,7 @@
 
 import { bytesText } from "../../config/bytes.ts";
 import { UserError } from "../../config/errors.ts";
-import type { Recipe } from "../../config/recipe.ts";
+import { pageTokensOf, type Recipe } from "../../config/recipe.ts";
 import { stageName } from "../../curriculum/stages.ts";
 import {
   type EngineShape,
@@ -91,7 +91,7 @@ export function planRecipe({
 export function residentOf({ policy, rollout, train }: Recipe, shape: EngineShape): ResidentBytes {
   requireLowRank(shape);
   return residentBytes(shape, {
-    cacheTokens: Math.ceil(policy.cache_tokens / policy.page_tokens) * policy.page_tokens,
+    cacheTokens: Math.ceil(policy.cache_tokens / pageTokensOf(policy)) * pageTokensOf(policy),
     hasReference: train.objective.kl.coefficient > 0,
     maxPosition: rollout.context,
     kept: keptState(train),
