@@ -87,6 +87,20 @@ test("a card that is not here, and a model of which nothing is: its published si
 });
 
 test.each([
+  ["search-qwen2.5-3b", [6, 12, 35, 6]], // GiB of weights, gradients, optimizer, reference or base
+  ["search-qwen2.5-14b", [28, 1, 2, 28]],
+])("%s at the paper's shape fits one H200 on paper", async (recipe, expected) => {
+  const args = ["plan", "--recipe", recipe, "--card", "h200", "--shape", "1500,100,400,2,100"];
+  const { code, stdout } = await icrl(".", ...args, "--json");
+  expect(code).toBe(0);
+  const { resident, peak_bytes: peak, budget_bytes: budget } = JSON.parse(stdout);
+  const { weights, gradients, optimizer, reference, base } = resident;
+  const parts = [weights, gradients, optimizer, reference + base].map((each) => each / 2 ** 30);
+  expect(parts.map(Math.round)).toEqual(expected);
+  expect(peak).toBeLessThanOrEqual(budget);
+});
+
+test.each([
   [["--card", "h20"], /there is no card "h20" here .*did you mean "h200"/],
   [["--card", "h200", "--memory", "1GiB"], /a card and --memory contradict each other/],
   [["--card", "h200", "--device", "cpu"], /a card and --device cpu contradict each other/],
