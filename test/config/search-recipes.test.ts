@@ -11,11 +11,17 @@ const unnamed = (recipe: Recipe, over: Partial<Recipe> = {}): Recipe => {
 };
 
 describe("the recipes of the paper's search experiments", () => {
-  test("differ in the model alone between sizes", () => {
-    for (const size of ["7b", "14b"]) {
+  test("differ between sizes in the model, and in what makes it fit one card", () => {
+    const lora = { rank: 32, alpha: 64, targets: expect.arrayContaining(["q_proj", "down_proj"]) };
+    const changes = {
+      "7b": { master_weights: false, optimizer: { state_bits: 8, offload: false } },
+      "14b": { lora, learning_rate: 1e-5 },
+    } as const;
+    for (const [size, change] of Object.entries(changes)) {
       const other = load(`search-qwen2.5-${size}`);
       expect(other.policy.model.toLowerCase()).toBe(`qwen/qwen2.5-${size}-instruct`);
-      expect(unnamed(other, { policy: base.policy })).toEqual(unnamed(base));
+      expect(other.train).toEqual({ ...base.train, ...change });
+      expect(unnamed(other, { policy: base.policy, train: base.train })).toEqual(unnamed(base));
     }
   });
 

@@ -99,11 +99,13 @@ function withFiles(sources: readonly SourceRecipe[]): string {
 
 /** Settings by which the recipe fits here, and is what it was. */
 function overridesFor(recipe: Recipe, family: RealModel | undefined): string[] {
-  const { data, tool, stages } = recipe;
+  const { data, tool, stages, train } = recipe;
   return [
     ...(family === undefined ? [] : [`policy.model=${tinyModel(family, recipe)}`]),
     "policy.device=cpu",
     "policy.dtype=f32",
+    "train.master_weights=true", // of an f32 policy they are its own
+    ...(train.lora === undefined ? [] : ["train.lora.rank=4"]),
     "policy.cache_tokens=32768",
     `data.train=${withFiles(data.train)}`,
     ...(data.validation === undefined ? [] : [`data.validation=${withFiles(data.validation)}`]),
