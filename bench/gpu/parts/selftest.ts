@@ -13,9 +13,11 @@ export async function selftests({ device: kind }: Bench<GpuWork>): Promise<reado
   return [...groups].map(([group, results]) => groupFigure(group, results));
 }
 
-/** "gradients qwen3 bf16" is of bf16, "kernel rope" of the kernels. */
-const groupOf = (name: string): string =>
-  name.startsWith("kernel ") ? "kernels" : name.split(" ").at(-1)!;
+/** "gradients qwen3 bf16" is of bf16, "kernel rope" of the kernels in use, "kernel cuda.rope" of ours. */
+function groupOf(name: string): string {
+  if (name.startsWith("kernel cuda.")) return "own-kernels";
+  return name.startsWith("kernel ") ? "kernels" : name.split(" ").at(-1)!;
+}
 
 const share = ({ error, bound }: SelftestResult): number => error / bound;
 
