@@ -83,7 +83,7 @@ function openEngine<S extends Record<string, FFIFunction>>(library: EngineLibrar
 export function oldSystem({ message }: Error): UserError | undefined {
   const missing = /version [`'"]((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found/.exec(message)?.[1];
   if (missing === undefined) return undefined;
-  const hint = "the embedded engine needs glibc 2.32 and libstdc++ of gcc 11 or newer; from a checkout it is built for this system";
+  const hint = "the embedded engine needs glibc 2.34 and libstdc++ of gcc 11 or newer; from a checkout it is built for this system";
   return new UserError(`the engine does not load: this system has no ${missing}`, { hint });
 }
 
