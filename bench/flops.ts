@@ -9,7 +9,7 @@
 
 import type { PolicyConfig, TrieBatch } from "../ffi/policy.ts";
 import { tokenFlops } from "../src/train/plan/cost.ts";
-import { headRows } from "../src/train/plan/memory.ts";
+import { headRows } from "../src/train/plan/batch-memory.ts";
 import { numRollouts, type StepShape } from "./shapes.ts";
 
 export interface Flops {

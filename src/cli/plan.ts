@@ -4,7 +4,7 @@
 import type { Command } from "commander";
 import type { DeviceKind } from "../../ffi/device.ts";
 import type { PolicyConfig } from "../../ffi/policy.ts";
-import type { EngineShape } from "../train/plan/memory.ts";
+import type { EngineShape } from "../train/plan/engine-shape.ts";
 import type { PlannedStage } from "../train/plan/recipe-plan.ts";
 import { parseBytes } from "../config/bytes.ts";
 import { UserError } from "../config/errors.ts";

@@ -19,7 +19,7 @@ import {
 } from "./objective-options.ts";
 import { addSums, emptySums, summariseSums } from "./objective.ts";
 import { liveBytes, peakBytes, type UpdateBudget } from "./plan/budget.ts";
-import { rolloutBytes } from "./plan/memory.ts";
+import { rolloutBytes } from "./plan/batch-memory.ts";
 import { engineShape } from "./plan/planner.ts";
 import { ratio, rolloutFigures } from "./rollout-figures.ts";
 import { sampleGroups, type SampledGroups, type Sampler } from "./sampling.ts";

@@ -5,7 +5,7 @@ import { parseShape } from "../../src/cli/plan-shape.ts";
 import { bytesText, parseBytes } from "../../src/config/bytes.ts";
 import { PUBLISHED_MODELS, publishedConfig } from "../../src/model/published.ts";
 import { cardBytes } from "../../src/train/plan/cards.ts";
-import { numParameters } from "../../src/train/plan/memory.ts";
+import { numParameters } from "../../src/train/plan/engine-shape.ts";
 import { icrl } from "../helpers/cli.ts";
 import { dataFolder } from "../helpers/data-files.ts";
 

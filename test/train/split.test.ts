@@ -3,7 +3,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { findBranches, type Branches, type TrainRollout } from "../../src/train/branches.ts";
-import { batchBytes, type EngineShape } from "../../src/train/plan/memory.ts";
+import { batchBytes } from "../../src/train/plan/batch-memory.ts";
+import type { EngineShape } from "../../src/train/plan/engine-shape.ts";
 import { batchPlanner, type BatchLimits } from "../../src/train/plan/planner.ts";
 import {
   loadOf,

@@ -13,14 +13,8 @@ import {
 } from "../split.ts";
 import { bytesText } from "../../config/bytes.ts";
 import { tokenFlops, trainingFlops } from "./cost.ts";
-import {
-  batchBytes,
-  headPeak,
-  headRowBytes,
-  layersPeak,
-  panelColumns,
-  type EngineShape,
-} from "./memory.ts";
+import { batchBytes, headPeak, headRowBytes, layersPeak } from "./batch-memory.ts";
+import { type EngineShape, panelColumns } from "./engine-shape.ts";
 
 /** `auto`: as few layers as the budget asks for. */
 export type RecomputeChoice = "auto" | "nothing" | "layers";

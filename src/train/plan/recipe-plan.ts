@@ -5,15 +5,14 @@ import { bytesText } from "../../config/bytes.ts";
 import { UserError } from "../../config/errors.ts";
 import { pageTokensOf, type Recipe } from "../../config/recipe.ts";
 import { stageName } from "../../curriculum/stages.ts";
+import { type EngineShape, numParameters } from "./engine-shape.ts";
 import {
-  type EngineShape,
   isOnHost,
-  numParameters,
   optimizerBytes,
   type ResidentBytes,
   residentBytes,
   sumBytes,
-} from "./memory.ts";
+} from "./resident-memory.ts";
 import { keptState } from "../objective-options.ts";
 import { planStage, type StageOptions, type StagePlan } from "./stage-plan.ts";
 import type { ResponseShape, StepPrompts } from "./step-shape.ts";

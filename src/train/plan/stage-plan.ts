@@ -4,7 +4,8 @@
 import type { Branches } from "../branches.ts";
 import { type BatchLoad, loadOf, splitBranches } from "../split.ts";
 import { forwardFlops, headTrainingFlops, tokenFlops, trainingFlops } from "./cost.ts";
-import { batchBytes, type EngineShape, rolloutBytes } from "./memory.ts";
+import { batchBytes, rolloutBytes } from "./batch-memory.ts";
+import type { EngineShape } from "./engine-shape.ts";
 import { batchPlanner, type BatchLimits } from "./planner.ts";
 import { branchesOf, type StepShape } from "./step-shape.ts";
 

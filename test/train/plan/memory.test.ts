@@ -9,13 +9,8 @@ import { LORA_TARGETS, type LoraConfig } from "../../../ffi/lora.ts";
 import { counters, resetPeak } from "../../../ffi/native.ts";
 import { type Dtype, Policy, type PolicyConfig, type TrieBatch } from "../../../ffi/policy.ts";
 import { type KeptState, Trainer } from "../../../ffi/trainer.ts";
-import {
-  batchBytes,
-  headChunkBytes,
-  headRowBytes,
-  residentBytes,
-  sumBytes,
-} from "../../../src/train/plan/memory.ts";
+import { batchBytes, headChunkBytes, headRowBytes } from "../../../src/train/plan/batch-memory.ts";
+import { residentBytes, sumBytes } from "../../../src/train/plan/resident-memory.ts";
 import { engineShape } from "../../../src/train/plan/planner.ts";
 import { shapeOf } from "../../../bench/shapes.ts";
 import { ADAMW, openCpu, rowsBatch, tinyConfig, uniform } from "../../helpers/engine.ts";
