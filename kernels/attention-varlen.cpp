@@ -6,6 +6,8 @@
 
 #include <cstring>
 
+#include "cuda.h"
+
 namespace icrl {
 
 void IntUpload::add(const int32_t* data, int64_t n, Tensor* out) {
@@ -197,6 +199,7 @@ Tensor padded_backward(const Tensor& q, const Tensor& k, const Tensor& v, const 
 
 std::pair<Tensor, Tensor> varlen_attention(const Tensor& q, const Tensor& k, const Tensor& v, const DeviceGroup& group,
                                            double scale) {
+  if (cuda::uses(q, cuda::Kernel::attention)) return cuda::varlen_attention(q, k, v, group, scale);
   return takes_flash(q) ? flash(q, k, v, group, scale) : padded(q, k, v, group, scale);
 }
 

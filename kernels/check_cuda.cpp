@@ -1,10 +1,13 @@
 // Compares our CUDA kernels with the references in double. They must be loaded on the device; whether they are used does not matter.
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <functional>
+#include <limits>
 #include <map>
 #include <stdexcept>
 
+#include "attention-varlen.h"
 #include "check.h"
 #include "cuda.h"
 
@@ -131,12 +134,63 @@ void check_adamw(Bench& b) {
   }
 }
 
+// Parts of rows [first_row, end_row) that see keys [first_key, first_key + num_keys), one after the other.
+struct AttentionCase {
+  std::vector<AttentionPart> parts;
+  int64_t heads, kv_heads;
+};
+
+// q[R, H, D], k and v [N, K, D] in double -> out, lse.
+std::pair<Tensor, Tensor> exact_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionCase& c, double scale) {
+  const Tensor out = at::empty_like(q), lse = at::empty({q.size(0), q.size(1)}, at::kDouble);
+  const int64_t group = c.heads / c.kv_heads;
+  for (const AttentionPart& p : c.parts) {
+    const auto keys = [&](const Tensor& x) {
+      return x.narrow(0, p.first_key, p.num_keys).transpose(0, 1).repeat_interleave(group, 0);
+    };
+    Tensor scores = at::matmul(q.narrow(0, p.first_row, p.num_rows()).transpose(0, 1), keys(k).transpose(1, 2)) * scale;
+    if (p.causal) {
+      const Tensor hidden = at::ones({p.num_rows(), p.num_keys}, at::kBool).triu(p.num_keys - p.num_rows() + 1);
+      scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
+    }
+    out.narrow(0, p.first_row, p.num_rows()).copy_(at::matmul(scores.softmax(-1), keys(v)).transpose(0, 1));
+    lse.narrow(0, p.first_row, p.num_rows()).copy_(scores.logsumexp(-1).transpose(0, 1));
+  }
+  return {out, lse};
+}
+
+void check_attention_case(Bench& b, const AttentionCase& c, int64_t dim) {
+  std::vector<int32_t> rows{0}, keys, counts;
+  DeviceGroup group{c.parts[0].causal, false, 1, 0, 0};
+  for (const AttentionPart& p : c.parts) {
+    rows.push_back(p.end_row), keys.push_back(p.first_key), counts.push_back(p.num_keys);
+    group.max_rows = std::max(group.max_rows, p.num_rows());
+  }
+  group.row_starts = b.work(at::tensor(rows, at::kInt)), group.key_starts = b.work(at::tensor(keys, at::kInt));
+  group.key_counts = b.work(at::tensor(counts, at::kInt));
+  const Tensor q = b.random({rows.back(), c.heads, dim}), k = b.random({300, c.kv_heads, dim}), v = b.random({300, c.kv_heads, dim});
+  const double scale = 1 / std::sqrt(double(dim));
+  const auto [out, lse] = exact_attention(q, k, v, c, scale);
+  const auto [out1, lse1] = cuda::varlen_attention(b.work(q), b.work(k), b.work(v), group, scale);
+  b.compare(out1, out), b.compare(lse1, lse);
+}
+
+// f16 where the policy is bf16. Tensor cores for heads of 64 and 128.
+void check_attention(Bench& b) {
+  if (b.type == at::kBFloat16) b.type = at::kHalf;
+  const AttentionCase cases[] = {{{{0, 1, 0, 130, false}, {1, 2, 7, 65, false}}, 6, 2},
+                                 {{{0, 40, 11, 200, false}, {40, 43, 0, 33, false}}, 4, 1},
+                                 {{{0, 70, 20, 70, true}, {70, 79, 100, 30, true}}, 4, 2}};
+  for (const AttentionCase& c : cases)
+    for (const int64_t dim : {24, 64, 128}) check_attention_case(b, c, dim);
+}
+
 }  // namespace
 
 void check_cuda_kernel(const std::string& name, Bench& bench) {
   static const std::map<std::string, std::vector<std::function<void(Bench&)>>> checks{
       {"rmsnorm", {check_rmsnorm, check_mixed_rmsnorm}}, {"rope", {check_rope, check_rope_cache}}, {"swiglu", {check_swiglu}},
-      {"logprob", {check_logprob}}, {"sample", {check_sample}}, {"adamw", {check_adamw}}};
+      {"logprob", {check_logprob}}, {"sample", {check_sample}}, {"adamw", {check_adamw}}, {"attention", {check_attention}}};
   const bool half = name.ends_with(".bf16");
   const auto found = checks.find(half ? name.substr(0, name.size() - 5) : name);
   if (found == checks.end()) throw std::invalid_argument("no CUDA kernel is called " + name);

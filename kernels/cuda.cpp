@@ -119,7 +119,7 @@ Kernel kernel_of(const std::string& name) {
 }  // namespace
 
 const char* name_of(Kernel kernel) {
-  constexpr const char* names[] = {"rmsnorm", "rope", "swiglu", "logprob", "sample", "adamw"};
+  constexpr const char* names[] = {"rmsnorm", "rope", "swiglu", "logprob", "sample", "adamw", "attention"};
   static_assert(std::size(names) == size_t(Kernel::count));
   return names[size_t(kernel)];
 }
@@ -127,7 +127,8 @@ const char* name_of(Kernel kernel) {
 bool detail::any_used = false;
 
 bool detail::is_used(const Tensor& t, Kernel kernel) {
-  if (t.scalar_type() != at::kFloat && t.scalar_type() != at::kBFloat16) return false;
+  const auto narrow = kernel == Kernel::attention ? at::kHalf : at::kBFloat16;
+  if (t.scalar_type() != at::kFloat && t.scalar_type() != narrow) return false;
   const std::lock_guard lock(registry().mutex);
   const Loaded* loaded = registry().find(t.device(), kernel);
   return loaded && loaded->use;

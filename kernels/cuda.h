@@ -1,6 +1,6 @@
 // Our own CUDA kernels (kernels/*.cu, compiled to fatbins where nvcc is): loading them through the driver API, and launching them on
 // torch's current stream. Off unless asked for: a kernel is used only where it was loaded with `use`, and until then every operation
-// is libtorch's. They serve fp32 and bf16; a double policy never uses them.
+// is libtorch's. They serve fp32 and bf16 (attention: fp32 and f16); a double policy never uses them.
 //
 // No GPU has run this yet. What only a GPU can show is in `driver` of cuda.cpp (the real libcuda) and `current_stream`; all else,
 // the launchers' arguments included, runs in tests on CPU tensors through an emulated driver (ICRL_CUDA_DRIVER names it).
@@ -8,16 +8,21 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cpu.h"
 #include "geometry.h"
 
+namespace icrl {
+struct DeviceGroup;
+}
+
 namespace icrl::cuda {
 
 using at::Tensor;
 
-enum class Kernel { rmsnorm, rope, swiglu, logprob, sample, adamw, count };
+enum class Kernel { rmsnorm, rope, swiglu, logprob, sample, adamw, attention, count };
 const char* name_of(Kernel kernel);
 
 // Takes the compiled file of one kernel for a device. use: from now on it replaces libtorch's operations there. Throws
@@ -71,5 +76,9 @@ AdamW adamw_options(double learning_rate, double weight_decay, double beta1, dou
 // moves, and a bf16 weight is rounded stochastically by the noise of the options.
 void adamw(const Tensor& master, const Tensor& weight, const Tensor& grad, const Tensor& first, const Tensor& second,
            const AdamW& options);
+
+// As icrl::varlen_attention, for float and f16; out and lse are in float.
+std::pair<Tensor, Tensor> varlen_attention(const Tensor& q, const Tensor& k, const Tensor& v, const DeviceGroup& group,
+                                           double scale);
 
 }  // namespace icrl::cuda

@@ -17,11 +17,45 @@ struct bf16 {
   uint16_t bits;
 };
 
+struct half {
+  uint16_t bits;
+};
+
 static __device__ __forceinline__ float widen(float x) { return x; }
 static __device__ __forceinline__ float widen(bf16 x) { return __uint_as_float(uint32_t(x.bits) << 16); }
 
+static __device__ __forceinline__ float widen(half x) {
+#ifdef __CUDA_ARCH__
+  float y;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+  return y;
+#else
+  const uint32_t sign = uint32_t(x.bits & 0x8000u) << 16, rest = x.bits & 0x7fffu;
+  if (rest >= 0x7c00u) return __uint_as_float(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
+  const float magnitude = __uint_as_float(rest << 13) * 0x1p112f;  // exact, for numbers below the normal ones too
+  return __uint_as_float(sign | __float_as_uint(magnitude));
+#endif
+}
+
 // To the nearest, ties to even.
 template <typename T> __device__ T narrow(float x);
+template <> __device__ __forceinline__ half narrow<half>(float x) {
+  half y;
+#ifdef __CUDA_ARCH__
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+#else
+  const uint32_t bits = __float_as_uint(x), sign = (bits >> 16) & 0x8000u;
+  const float magnitude = __uint_as_float(bits & 0x7fffffffu);
+  if (magnitude != magnitude) y.bits = 0x7fff;
+  else if (magnitude >= 65520.f) y.bits = uint16_t(sign | 0x7c00u);
+  else if (magnitude < 0x1p-14f) y.bits = uint16_t(sign | uint32_t(rintf(magnitude * 0x1p24f)));  // steps of 2^-24
+  else {
+    const uint32_t wide = __float_as_uint(magnitude) - (112u << 23);
+    y.bits = uint16_t(sign | (wide + 0xfffu + ((wide >> 13) & 1)) >> 13);
+  }
+#endif
+  return y;
+}
 template <> __device__ __forceinline__ float narrow<float>(float x) { return x; }
 template <> __device__ __forceinline__ bf16 narrow<bf16>(float x) {
   bf16 y;

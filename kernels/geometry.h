@@ -38,4 +38,17 @@ inline Geometry sample_geometry(int64_t rows) { return {rows_of(rows), 1, 1024, 
 
 inline Geometry adamw_geometry(int64_t elements) { return {at_most(blocks_for(elements, 256 * 8), 4096)}; }
 
+// queries: of the largest part and one key head. Tiles times key heads side by side, parts above each other.
+inline Geometry attention_grid(int64_t queries, int64_t tile, int64_t kv_heads, int64_t parts, int64_t shared_bytes) {
+  return {static_cast<unsigned>(blocks_for(queries, tile) * kv_heads), at_most(parts, 65535), 128, static_cast<unsigned>(shared_bytes)};
+}
+inline Geometry plain_attention_geometry(int64_t queries, int64_t kv_heads, int64_t parts, int64_t dim) {
+  return attention_grid(queries, 16, kv_heads, parts, (2 * 16 * dim + 32 * (dim + 1) + 32 * dim + 16 * 32 + 3 * 16) * 4);
+}
+// Few queries: the warps share the keys of 16; else each warp has 16 of its own.
+inline bool shares_keys(int64_t queries) { return queries <= 32; }
+inline Geometry core_attention_geometry(int64_t queries, int64_t kv_heads, int64_t parts, int64_t dim) {
+  return attention_grid(queries, shares_keys(queries) ? 16 : 64, kv_heads, parts, 2 * 2 * 64 * (dim + 8) * 2);
+}
+
 }  // namespace icrl::cuda

@@ -3,7 +3,8 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync }
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { dirname } from "node:path";
 import pkg from "../../package.json";
-import { isExecutable, listFatbins, readManifest } from "../../ffi/embedded.ts";
+import { isExecutable } from "../../ffi/embedded.ts";
+import { kernelFiles } from "../../ffi/kernels.ts";
 import { type Candidate, installHint, listCandidates, type Machine, thisMachine } from "../../ffi/libtorch.ts";
 import { type EngineProbe, probeEngine } from "../../ffi/probe.ts";
 
@@ -109,12 +110,17 @@ function checkGpu(machine: Machine, probe: EngineProbe): Check {
   return { name, verdict: "note", detail: "there is one, but this libtorch cannot drive it", todo };
 }
 
+/** Our own; libtorch's are used in their place unless ICRL_CUDA_KERNELS says otherwise. */
 function checkCudaKernels(machine: Machine): Check {
   const name = "CUDA kernels";
-  const fatbins = listFatbins();
-  if (fatbins.length > 0) return { name, verdict: "ok", detail: fatbins.join(", ") };
-  const cause = readManifest()?.nvcc === null ? "there was no nvcc when this was built" : "there are none yet";
-  return { name, verdict: machine.hasGpu ? "note" : "ok", detail: `none embedded (${cause}); libtorch's own are used` };
+  const files = kernelFiles();
+  const choice = process.env["ICRL_CUDA_KERNELS"];
+  if (files.length === 0) {
+    const detail = "none of ours (there was no nvcc when this was built); libtorch's own are used";
+    return { name, verdict: machine.hasGpu ? "note" : "ok", detail };
+  }
+  const used = choice === undefined || choice === "" ? "none" : choice;
+  return { name, verdict: "ok", detail: `${files.map((it) => it.name).join(", ")}; in use: ${used}` };
 }
 
 function checkCache({ cacheDir }: Machine): Check {

@@ -4,6 +4,7 @@
 
 #include "emulator.h"
 #include "../../kernels/adamw.cu"
+#include "../../kernels/attention.cu"
 #include "../../kernels/logprob.cu"
 #include "../../kernels/rmsnorm.cu"
 #include "../../kernels/rope.cu"
@@ -31,6 +32,8 @@ std::map<std::string, Launch>& functions() {
       KERNEL(swiglu_backward_float), KERNEL(swiglu_backward_bf16), KERNEL(logprob_float), KERNEL(logprob_bf16),
       KERNEL(logprob_backward_float), KERNEL(logprob_backward_bf16), KERNEL(sample_float), KERNEL(sample_bf16),
       KERNEL(adamw_float), KERNEL(adamw_master), KERNEL(adamw_bf16),
+      KERNEL(attention_float), KERNEL(attention_half), KERNEL(attention_half_64_rows), KERNEL(attention_half_64_tiles),
+      KERNEL(attention_half_128_rows), KERNEL(attention_half_128_tiles),
   };
   return all;
 }

@@ -31,6 +31,7 @@ describe.skipIf(whyNot !== "")(`emulated CUDA kernels${whyNot}`, () => {
     "beyond shared memory",
     "beyond an array",
     "unaligned vector",
+    "copy without its wait",
   ])(
     "the emulator notices this mistake: %s",
     async (fault) => {

@@ -1,5 +1,6 @@
 // Kernels with the mistakes that the emulator is there to find. The argument says which one runs; each must be noticed.
 #include "checks.h"
+#include "../../kernels/tensor-core.cuh"
 
 namespace {
 
@@ -23,6 +24,15 @@ void unaligned_vector(float* out) {
   const float values[4] = {1, 2, 3, 4};
   if (threadIdx.x == 0) icrl::store<4>(out + 1, values);
 }
+// What a copy brings may be read only after the wait for it.
+void copy_without_wait(float* out) {
+  DYNAMIC_SHARED(shared);
+  float* values = reinterpret_cast<float*>(shared);
+  if (threadIdx.x == 0) icrl::copy_async(values, out, true), icrl::end_group();
+  __syncthreads();
+  out[threadIdx.x] = values[0];
+}
+
 // Same results in all orders; false also where a read of what nobody wrote gives NaN.
 template <typename T, typename F> bool stands(F kernel, unsigned shared) {
   Checks c;
@@ -47,6 +57,7 @@ int main(int, char** arguments) {
     if (fault == "beyond shared memory") return stands<int>(beyond_shared, 256) ? 0 : 1;
     if (fault == "beyond an array") return stands<int>(beyond_global, 0) ? 0 : 1;
     if (fault == "unaligned vector") return stands<float>(unaligned_vector, 0) ? 0 : 1;
+    if (fault == "copy without its wait") return stands<float>(copy_without_wait, 16) ? 0 : 1;
   } catch (const std::runtime_error& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
