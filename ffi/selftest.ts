@@ -64,6 +64,8 @@ const FAMILIES: Readonly<Record<string, PolicyConfig>> = {
   qwen2: { ...COMMON, ...PLAIN, qkvBias: true, tied: true, invFreq: inverseFrequencies(16, 1e6) },
   qwen3: { ...COMMON, ...PLAIN, qkNorm: true, tied: true, invFreq: inverseFrequencies(16, 1e6) },
   llama: { ...COMMON, ...PLAIN, invFreq: inverseFrequencies(16, 5e5) },
+  // The smallest that flash attention serves.
+  "heads of 64": { ...COMMON, ...PLAIN, headDim: 64, invFreq: inverseFrequencies(64, 1e6) },
 };
 
 /** What a device is used with: recipes refuse bf16 on a CPU, which is slow there. */
@@ -117,6 +119,7 @@ function checkFamily(
     result(name("entropies"), relativeError(tested.entropies, exact.entropies), bounds.forward),
     result(name("gradients"), relativeError(tested.gradient, exact.gradient), bounds.gradients),
     result(name("cache"), relativeError(tested.logits, exact.logits), bounds.cache),
+    result(name("decode"), relativeError(tested.decoded, exact.decoded), bounds.cache),
     result(name("sampler"), other, bounds.sampler),
     result(name("optimizer"), relativeError(tested.change, exact.change), bounds.optimizer),
   ];
@@ -127,7 +130,8 @@ interface Probe {
   readonly logprobs: Float64Array;
   readonly entropies: Float64Array;
   readonly gradient: Float64Array;
-  readonly logits: Float32Array;
+  readonly logits: Float32Array; // after a prefill
+  readonly decoded: Float32Array; // after one more token in each of two branches
   readonly ids: Int32Array;
   /** Of all weights, after three steps. */
   readonly change: Float64Array;
@@ -137,6 +141,7 @@ function probe(policy: Policy): Probe {
   using cache = KvCache.open(policy, { numPages: 4, pageTokens: 16 });
   const { ids_N: ids, logits_NV } = cache.forward(sampledBatch());
   const logits = logits_NV!.slice(0, policy.config.vocab);
+  const decoded = cache.forward(branchesBatch()).logits_NV!;
   // A large eps: where a gradient is nearly zero, Adam would turn its rounding into a full step.
   using trainer = Trainer.open(policy, { beta1: 0.9, beta2: 0.95, eps: 1e-3, weightDecay: 0.1 });
   const before = concatenate(policy, (name) => trainer.readTensorF64("master", name));
@@ -147,7 +152,7 @@ function probe(policy: Policy): Probe {
     accumulate(trainer);
   }
   const after = concatenate(policy, (name) => trainer.readTensorF64("master", name));
-  return { ...first, gradient, logits, ids, change: after.map((value, i) => value - before[i]!) };
+  return { ...first, gradient, logits, decoded, ids, change: after.map((value, i) => value - before[i]!) };
 }
 
 function accumulate(trainer: Trainer): { logprobs: Float64Array; entropies: Float64Array } {
@@ -188,6 +193,22 @@ function sampledBatch(): CacheBatch {
     streams_N3: Int32Array.from({ length: 3 * draws }, (_, i) =>
       i % 3 === 0 ? Math.floor(i / 3) : i % 3,
     ),
+    seed: 1,
+    temperature: 1,
+    wantLogits: true,
+  };
+}
+
+/** A token after those 29 in each of two branches, which read them and their own page. */
+function branchesBatch(): CacheBatch {
+  return {
+    tokens_T: Int32Array.of(5, 71),
+    positions_T: Int32Array.of(29, 29),
+    slots_T: Int32Array.of(0, 48),
+    segments_S5: Int32Array.of(0, 29, 0, 0, 2, 2, 1, 29, 0, 1, 3, 1, 29, 1, 2),
+    pages_P: Int32Array.of(2, 1, 0, 3),
+    rows_N: Int32Array.of(0, 1),
+    streams_N3: Int32Array.of(0, 0, 29, 1, 0, 29),
     seed: 1,
     temperature: 1,
     wantLogits: true,

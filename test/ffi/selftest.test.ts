@@ -9,7 +9,7 @@ test.each(["f32", "bf16"] as const)("every part of the self-test in %s is within
   using device = openCpu();
   const results = selftest(device, [dtype]);
   expect(results.filter(({ ok }) => !ok)).toEqual([]);
-  for (const part of ["forward", "gradients", "cache", "sampler", "optimizer", "kernel"]) {
+  for (const part of ["forward", "gradients", "cache", "decode", "sampler", "optimizer", "kernel"]) {
     expect(
       results.some(({ name }) => name.startsWith(part)),
       part,
