@@ -73,8 +73,8 @@ async function run(options: Options): Promise<void> {
 async function loadNamed({ recipe, device, card, set = [] }: Options): Promise<Recipe> {
   const { defaultRecipe } = await import("../config/embedded.ts");
   const { loadRecipe } = await import("../config/load.ts");
-  const where = device ?? (card === undefined ? undefined : "cuda");
-  const overrides = where === undefined ? set : [...set, `policy.device=${where}`];
+  const { onDevice } = await import("../train/policy-asked.ts");
+  const overrides = [...onDevice(device ?? (card === undefined ? undefined : "cuda")), ...set];
   return loadRecipe({ source: recipe ?? defaultRecipe, overrides });
 }
 

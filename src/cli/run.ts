@@ -2,13 +2,15 @@
 // are here; the run itself is train/loop.ts.
 
 import type { Command } from "commander";
+import type { DeviceKind } from "../../ffi/device.ts";
 import { Interrupt } from "./interrupt.ts";
-import { collect, parseCount, replayed } from "./options.ts";
+import { collect, parseCount, parseDevice, replayed } from "./options.ts";
 
 interface Options {
   readonly recipe?: string;
   readonly set?: readonly string[];
   readonly seed?: number;
+  readonly device?: DeviceKind;
   readonly run?: string;
   readonly replay?: string;
   readonly json?: boolean;
@@ -24,6 +26,7 @@ export function register(program: Command): void {
     .option("--recipe <name|file>", "an embedded recipe or a YAML file (default: nano)")
     .option("--set <key=value>", "change one value of the recipe; may be repeated", collect)
     .option("--seed <n>", "of data order and sampling", parseCount("--seed", 0))
+    .option("--device <kind>", "cpu or cuda (default: the recipe's)", parseDevice)
     .option("--run <folder>", "the run's folder: a new one, or one to go on with")
     .option("--replay <file>", "answer for tools from this recording, and ask none of them")
     .option("--json", "one JSON object a line; the last one is the summary")
@@ -36,9 +39,10 @@ async function run(stages: string | undefined, options: Options): Promise<void> 
   const { openScreen } = await import("./screen/screen.ts");
   const { observeAll } = await import("../run/observer.ts");
   const { recorder } = await import("../run/recorder.ts");
+  const { onDevice } = await import("../train/policy-asked.ts");
   const { defaultRecipe } = await import("../config/embedded.ts");
-  const { recipe, set = [], seed, run: path, replay, json = false } = options;
-  const overrides = [...set, ...replayed(replay)];
+  const { recipe, set = [], seed, device, run: path, replay, json = false } = options;
+  const overrides = [...onDevice(device), ...set, ...replayed(replay)];
   await using opened = await openRun({ stages, recipe, overrides, seed, run: path }, defaultRecipe);
   const decode = (ids: ArrayLike<number>): string => opened.session.tokenizer.decode(ids);
   const { stdout: stream, env: environment } = process;
