@@ -22,10 +22,11 @@ export function register(program: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  const { checkMachine } = await import("./doctor-checks.ts");
   const { checkSandbox } = await import("./doctor-sandbox.ts");
+  const sandbox = checkSandbox(); // in processes of its own, while the engine is loaded here
+  const { checkMachine } = await import("./doctor-checks.ts");
   const { selftest } = await import("./doctor-selftest.ts");
-  const checks = [...checkMachine(), await checkSandbox(), ...(options.selftest ? await selftest(options.device) : [])];
+  const checks = [...checkMachine(), await sandbox, ...(options.selftest ? await selftest(options.device) : [])];
   const isFit = checks.every(({ verdict }) => verdict === "ok" || verdict === "note");
   process.stdout.write(options.json ? `${JSON.stringify({ ok: isFit, checks })}\n` : describe(checks));
   process.exitCode = isFit ? 0 : 1;
