@@ -18,6 +18,7 @@ namespace {
 // The few functions of the driver API, as cuda.h declares them (CUresult is an enum, the handles are pointers, a device is an int).
 struct Driver {
   int (*init)(unsigned);
+  int (*version)(int*);
   int (*device_get)(int*, int);
   int (*primary_context_retain)(void**, int);
   int (*context_get)(void**);
@@ -34,6 +35,13 @@ struct Driver {
     error_string(result, &text);
     throw std::runtime_error("CUDA error: " + what + ": " + (text ? text : "code " + std::to_string(result)));
   }
+  // A driver older than the nvcc that compiled a kernel refuses it with words that do not say so.
+  void check_loaded(int result, const std::string& name) const {
+    int known = 0;
+    if (result != 0) version(&known);
+    check(result, "loading the kernel " + name + " by a driver for CUDA " + std::to_string(known / 1000) + "." +
+                      std::to_string(known % 1000 / 10));
+  }
 };
 constexpr int kMaxDynamicSharedBytes = 8;  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 constexpr unsigned kSharedWithoutAsking = 48 << 10;
@@ -49,6 +57,7 @@ std::unique_ptr<Driver> open_driver() {
   if (!library) throw std::runtime_error(std::string("the CUDA driver does not load: ") + dlerror());
   auto d = std::make_unique<Driver>();
   find(library, "cuInit", d->init);
+  find(library, "cuDriverGetVersion", d->version);
   find(library, "cuDeviceGet", d->device_get);
   find(library, "cuDevicePrimaryCtxRetain", d->primary_context_retain);
   find(library, "cuCtxGetCurrent", d->context_get);
@@ -67,12 +76,16 @@ const Driver& driver() {
   return *opened;
 }
 
+struct Function {
+  void* handle = nullptr;
+  unsigned shared = kSharedWithoutAsking;  // bytes that it may have
+};
 // A kernel on one device. It lives as long as the process, as torch's own do.
 struct Loaded {
   void* context = nullptr;
   void* module = nullptr;
   bool use = false;
-  std::unordered_map<std::string, void*> functions;
+  std::unordered_map<std::string, Function> functions;
 };
 struct Registry {
   std::mutex mutex;
@@ -103,11 +116,14 @@ void* current_stream(at::Device device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle();
 }
 
-void* function_of(Loaded& loaded, const std::string& name) {
-  void*& function = loaded.functions[name];
-  if (function) return function;
-  driver().check(driver().module_function(&function, loaded.module, name.c_str()), "no kernel " + name);
-  return function;
+void* function_of(Loaded& loaded, const std::string& name, unsigned shared) {
+  Function& f = loaded.functions[name];
+  if (!f.handle) driver().check(driver().module_function(&f.handle, loaded.module, name.c_str()), "no kernel " + name);
+  if (shared > f.shared) {
+    driver().check(driver().function_attribute(f.handle, kMaxDynamicSharedBytes, int(shared)), "shared memory of " + name);
+    f.shared = shared;
+  }
+  return f.handle;
 }
 
 Kernel kernel_of(const std::string& name) {
@@ -144,7 +160,7 @@ void load(at::Device device, const std::string& name, const void* bytes, bool us
     driver().check(driver().device_get(&handle, std::max<int>(device.index(), 0)), "cuDeviceGet");
     driver().check(driver().primary_context_retain(&loaded.context, handle), "cuDevicePrimaryCtxRetain");
     enter(loaded.context);
-    driver().check(driver().module_load(&loaded.module, bytes), "loading the kernel " + name);
+    driver().check_loaded(driver().module_load(&loaded.module, bytes), name);
   }
   loaded.use = loaded.use || use;
   detail::any_used = detail::any_used || use;
@@ -160,9 +176,7 @@ void launch(at::Device device, Kernel kernel, const std::string& function, const
   Loaded* loaded = registry().find(device, kernel);
   if (!loaded) throw std::invalid_argument(std::string("the CUDA kernel ") + name_of(kernel) + " is not loaded");
   enter(loaded->context);
-  void* handle = function_of(*loaded, function);
-  if (g.shared > kSharedWithoutAsking)
-    driver().check(driver().function_attribute(handle, kMaxDynamicSharedBytes, int(g.shared)), "shared memory of " + function);
+  void* handle = function_of(*loaded, function, g.shared);
   driver().check(driver().launch(handle, g.x, g.y, 1, g.threads, 1, 1, g.shared, current_stream(device), parameters, nullptr),
                  "launching " + function);
 }

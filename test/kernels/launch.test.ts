@@ -64,7 +64,7 @@ describe.skipIf(whyNot !== "")(`with an emulated driver${whyNot}`, () => {
   });
   test("an unknown kernel, and a file that is no module, are refused", () => {
     expect(report.unknown).toContain("no CUDA kernel is called no-such-kernel");
-    expect(report.invalid).toContain("loading the kernel rope: device kernel image is invalid");
+    expect(report.invalid).toContain("loading the kernel rope by a driver for CUDA 12.8: device kernel image is invalid");
     expect(report.missing).toContain("the CUDA kernel rope is not loaded");
   });
 });
