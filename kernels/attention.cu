@@ -43,6 +43,10 @@ struct Tile {
     if (!causal) return num_keys;
     return num_keys - (num_rows / fold - 1 - (first_query + i) / group / fold);
   }
+  // How many any of the first `queries` of them sees: the last one's.
+  __device__ int seen_keys(int queries, int causal, int fold) const {
+    return visible(min(queries, num_queries - first_query) - 1, causal, fold);
+  }
 };
 
 constexpr int kPlainQueries = 16, kPlainKeys = 32;
@@ -66,11 +70,12 @@ template <typename T> __device__ void plain_attention(const AttentionCall<T>& c,
     out[i] = 0;
   }
   if (t < kPlainQueries) max[t] = -INFINITY, sum[t] = 0;
-  for (int first = 0; first < tile.num_keys; first += kPlainKeys) {
+  const int num_keys = tile.seen_keys(kPlainQueries, c.causal, c.fold);
+  for (int first = 0; first < num_keys; first += kPlainKeys) {
     __syncthreads();
     for (int i = t; i < kPlainKeys * dim; i += blockDim.x) {
       const int key = i / dim, d = i % dim;
-      const bool there = first + key < tile.num_keys;
+      const bool there = first + key < num_keys;
       const int64_t row = tile.first_key + first + key;
       k[key * (dim + 1) + d] = there ? widen(c.k[row * c.k_stride + tile.kv_head * dim + d]) : 0;
       v[i] = there ? widen(c.v[row * c.v_stride + tile.kv_head * dim + d]) : 0;
@@ -136,8 +141,10 @@ __device__ void start_stage(const AttentionCall<half>& c, const Tile& tile, int 
 template <int D> struct WarpState {
   uint32_t q[D / 16][4];
   float out[D / 8][4] = {};
-  float max[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};  // the sum is of this lane's keys only
+  float max[2] = {-INFINITY, -INFINITY};  // of the scores times log2(e): weights are then powers of two
+  float sum[2] = {0, 0};                  // of this lane's keys only
 };
+constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
 static __device__ __forceinline__ float quad_max(float x) {
   x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
@@ -148,7 +155,7 @@ static __device__ __forceinline__ float quad_sum(float x) {
   return x + __shfl_xor_sync(0xffffffffu, x, 2);
 }
 
-// 16 keys of a stage. visible: of queries g and g + 8, counted from the slice's first key.
+// 16 keys of a stage. visible: of queries g and g + 8, counted from the slice's first key. scale: times log2(e).
 template <int D> __device__ void attend_slice(WarpState<D>& w, const half* k, const half* v, const int (&visible)[2], float scale) {
   const int g = lane_id() / 4, t = lane_id() % 4;
   float s[2][4] = {};
@@ -172,22 +179,26 @@ template <int D> __device__ void attend_slice(WarpState<D>& w, const half* k, co
 #pragma unroll
   for (int r = 0; r < 2; r++) {
     const float now = fmaxf(w.max[r], quad_max(top[r]));
-    factor[r] = w.max[r] == -INFINITY ? 0 : expf(w.max[r] - now);
+    factor[r] = w.max[r] == -INFINITY ? 1 : power_of_two(w.max[r] - now);  // 1 of nothing
     w.max[r] = now;
     w.sum[r] *= factor[r];
+  }
+  if (__any_sync(0xffffffffu, factor[0] != 1 || factor[1] != 1)) {  // rare after the first slices
+#pragma unroll
+    for (int n = 0; n < D / 8; n++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) w.out[n][i] *= factor[i / 2];
   }
 #pragma unroll
   for (int n = 0; n < 2; n++)
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-      s[n][i] = s[n][i] == -INFINITY ? 0 : expf(s[n][i] - w.max[i / 2]);
+      s[n][i] = s[n][i] == -INFINITY ? 0 : power_of_two(s[n][i] - w.max[i / 2]);
       w.sum[i / 2] += s[n][i];
     }
   const uint32_t p[4] = {pair_of(s[0][0], s[0][1]), pair_of(s[0][2], s[0][3]), pair_of(s[1][0], s[1][1]), pair_of(s[1][2], s[1][3])};
 #pragma unroll
   for (int n = 0; n < D / 8; n++) {
-#pragma unroll
-    for (int i = 0; i < 4; i++) w.out[n][i] *= factor[i / 2];
     uint32_t b[2];
     load_columns(b, v + (lane_id() % 16) * kStageRow<D> + 8 * n);
     mma(w.out[n], p, b);
@@ -195,32 +206,36 @@ template <int D> __device__ void attend_slice(WarpState<D>& w, const half* k, co
 }
 
 // Adds up warps that have the same queries and other keys; the first one ends with all of it.
-// shared: [3][32][D / 2 + 4] floats.
+// shared: [3][D / 2 + 4][32] floats.
 template <int D> __device__ void merge_warps(WarpState<D>& w, float* shared) {
   constexpr int kFloats = D / 2 + 4;
   __syncthreads();  // the stages are read
   if (warp_id() > 0) {
-    float* own = shared + ((warp_id() - 1) * 32 + lane_id()) * kFloats;
+    float* own = shared + (warp_id() - 1) * kFloats * 32 + lane_id();
+#pragma unroll
     for (int n = 0; n < D / 8; n++)
-      for (int i = 0; i < 4; i++) own[4 * n + i] = w.out[n][i];
-    for (int r = 0; r < 2; r++) own[D / 2 + r] = w.max[r], own[D / 2 + 2 + r] = w.sum[r];
+#pragma unroll
+      for (int i = 0; i < 4; i++) own[(4 * n + i) * 32] = w.out[n][i];
+#pragma unroll
+    for (int r = 0; r < 2; r++) own[(D / 2 + r) * 32] = w.max[r], own[(D / 2 + 2 + r) * 32] = w.sum[r];
   }
   __syncthreads();
   if (warp_id() > 0) return;
   for (int other = 0; other < 3; other++) {
-    const float* theirs = shared + (other * 32 + lane_id()) * kFloats;
+    const float* theirs = shared + other * kFloats * 32 + lane_id();
     float mine[2], other_factor[2];
+#pragma unroll
     for (int r = 0; r < 2; r++) {
-      const float max = theirs[D / 2 + r], now = fmaxf(w.max[r], max);
-      mine[r] = w.max[r] == -INFINITY ? 0 : expf(w.max[r] - now);
-      other_factor[r] = max == -INFINITY ? 0 : expf(max - now);
+      const float max = theirs[(D / 2 + r) * 32], now = fmaxf(w.max[r], max);
+      mine[r] = w.max[r] == -INFINITY ? 0 : power_of_two(w.max[r] - now);
+      other_factor[r] = max == -INFINITY ? 0 : power_of_two(max - now);
       w.max[r] = now;
-      w.sum[r] = w.sum[r] * mine[r] + theirs[D / 2 + 2 + r] * other_factor[r];
+      w.sum[r] = w.sum[r] * mine[r] + theirs[(D / 2 + 2 + r) * 32] * other_factor[r];
     }
 #pragma unroll
     for (int n = 0; n < D / 8; n++)
 #pragma unroll
-      for (int i = 0; i < 4; i++) w.out[n][i] = w.out[n][i] * mine[i / 2] + theirs[4 * n + i] * other_factor[i / 2];
+      for (int i = 0; i < 4; i++) w.out[n][i] = w.out[n][i] * mine[i / 2] + theirs[(4 * n + i) * 32] * other_factor[i / 2];
   }
 }
 
@@ -233,10 +248,11 @@ template <int D, bool kSplit> __device__ void core_attention(const AttentionCall
   if (!tile.has(0)) return;
   const int g = lane_id() / 4, t = lane_id() % 4, own = kSplit ? 0 : 16 * warp_id();
   __syncthreads();  // an earlier part may still be read
-  const int blocks = (tile.num_keys + kKeys - 1) / kKeys;
+  const int blocks = (tile.seen_keys(kSplit ? 16 : 64, c.causal, c.fold) + kKeys - 1) / kKeys;
   if (blocks > 0) start_stage<D>(c, tile, 0, stages, stages + kStage / 2);
   WarpState<D> w;
   int visible[2];
+#pragma unroll
   for (int r = 0; r < 2; r++) {
     const int query = own + g + 8 * r;
     const bool there = tile.has(query);
@@ -247,6 +263,7 @@ template <int D, bool kSplit> __device__ void core_attention(const AttentionCall
 #pragma unroll
       for (int h = 0; h < 2; h++) w.q[i][r + 2 * h] = there ? *reinterpret_cast<const uint32_t*>(q + 16 * i + 8 * h) : 0;
   }
+  const float scale = c.scale * kLog2E;
   for (int block = 0; block < blocks; block++) {
     half *k = stages + block % 2 * kStage, *v = k + kStage / 2;
     if (block + 1 < blocks) {
@@ -260,21 +277,23 @@ template <int D, bool kSplit> __device__ void core_attention(const AttentionCall
     for (int slice = kSplit ? warp_id() : 0; slice < kKeys / 16; slice += kSplit ? 4 : 1) {
       const int first = block * kKeys + 16 * slice, seen[2] = {visible[0] - first, visible[1] - first};
       if (!__any_sync(0xffffffffu, seen[0] > 0 || seen[1] > 0)) break;
-      attend_slice<D>(w, k + 16 * slice * kStageRow<D>, v + 16 * slice * kStageRow<D>, seen, c.scale);
+      attend_slice<D>(w, k + 16 * slice * kStageRow<D>, v + 16 * slice * kStageRow<D>, seen, scale);
     }
     __syncthreads();
   }
+#pragma unroll
   for (int r = 0; r < 2; r++) w.sum[r] = quad_sum(w.sum[r]);
   if (kSplit) merge_warps<D>(w, reinterpret_cast<float*>(shared));
   if (kSplit && warp_id() > 0) return;
+#pragma unroll
   for (int r = 0; r < 2; r++) {
     const int query = own + g + 8 * r;
     if (!tile.has(query)) continue;
     const float inverse = w.sum[r] > 0 ? 1 / w.sum[r] : 0;
     float* out = c.out + tile.place(query, c.heads) * D + 2 * t;
 #pragma unroll
-    for (int n = 0; n < D / 8; n++) out[8 * n] = w.out[n][2 * r] * inverse, out[8 * n + 1] = w.out[n][2 * r + 1] * inverse;
-    if (t == 0) c.lse[tile.place(query, c.heads)] = w.max[r] + logf(w.sum[r]);
+    for (int n = 0; n < D / 8; n++) store<2>(out + 8 * n, {w.out[n][2 * r] * inverse, w.out[n][2 * r + 1] * inverse});
+    if (t == 0) c.lse[tile.place(query, c.heads)] = w.max[r] * kLn2 + logf(w.sum[r]);
   }
 }
 

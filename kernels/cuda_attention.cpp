@@ -40,7 +40,8 @@ std::pair<Tensor, Tensor> varlen_attention(const Tensor& q, const Tensor& k, con
   const auto options = q.options().dtype(at::kFloat);
   const Tensor out = at::empty(q.sizes(), options), lse = at::empty({q.size(0), heads}, options);
   if (q.size(0) == 0 || num_parts == 0) return {out, lse};
-  const bool on_cores = q.scalar_type() == at::kHalf && (dim == 64 || dim == 128) && in_vectors(keys) && in_vectors(values);
+  const bool on_cores = q.scalar_type() == at::kHalf && (dim == 64 || dim == 128) && in_vectors(queries) && in_vectors(keys) &&
+                        in_vectors(values);
   const Geometry g = on_cores ? core_attention_geometry(of_a_key_head, kv_heads, num_parts, dim)
                               : plain_attention_geometry(of_a_key_head, kv_heads, num_parts, dim);
   const std::string function = on_cores ? "attention_half_" + std::to_string(dim) + (shares_keys(of_a_key_head) ? "_rows" : "_tiles")
