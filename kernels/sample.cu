@@ -22,9 +22,10 @@ static __device__ __forceinline__ float inclusive_scan(float x) {
   return x;
 }
 
-// The range that the target falls into, and how far.
+// The range that the target falls into, and how far. Of logits that are no numbers it is any.
 static __device__ void choose_range(SampleShared& s, float max, double uniform, int num_warps) {
   double total = 0, below = 0;
+  s.range = 0, s.before = 0;
   for (int i = 0; i < num_warps; i++) total += double(s.of_warp[i].s) * expf(s.of_warp[i].max - max);
   const double target = uniform * total;
   for (int i = 0; i < num_warps; i++) {
@@ -36,7 +37,8 @@ static __device__ void choose_range(SampleShared& s, float max, double uniform, 
   }
 }
 
-// The id in [begin, end) where the cumulated exp(x - max) first exceeds the target; the last possible one if none does.
+// The id in [begin, end) where the cumulated exp(x - max) first exceeds the target; the last possible one if none does; -1 where
+// none is possible, which takes a NaN.
 template <typename T>
 __device__ void choose_id(SampleShared& s, const T* row, float inv_temperature, float max, int begin, int end) {
   const int run = (end - begin + blockDim.x - 1) / blockDim.x;
@@ -52,11 +54,8 @@ __device__ void choose_id(SampleShared& s, const T* row, float inv_temperature, 
   const float upto = inclusive_scan(own);
   if (lane_id() == 31) s.sums[warp_id()] = upto;
   __syncthreads();
-  double below = upto - own, total = 0;
-  for (int i = 0; i < int(blockDim.x / 32); i++) {
-    if (i < warp_id()) below += s.sums[i];
-    total += s.sums[i];
-  }
+  double below = upto - own;
+  for (int i = 0; i < warp_id(); i++) below += s.sums[i];
   // Neighbouring threads may disagree about a boundary by a rounding, so the smallest id wins, and the last one if there is none.
   int id = INT32_MAX;
   if (possible >= 0 && below + own > s.before) {
@@ -99,7 +98,7 @@ __device__ void sample(const T* logits, const double* uniforms, float inv_temper
     }
     __syncthreads();
     choose_id(s, row, inv_temperature, all.max, bound(s.range), bound(s.range + 1));
-    id = s.id;
+    if (s.id >= 0) id = s.id;
   }
   if (threadIdx.x != 0) return;
   ids[blockIdx.x] = id;
