@@ -50,9 +50,10 @@ __device__ void adamw_part(float* master, T* weight, const float* grad, float* f
     for (int j = 0; j < N; j++) w[j] = step(w[j], g[j], m[j], v[j], o);
     store<N>(first + i, m), store<N>(second + i, v);
     if (master) store<N>(master + i, w);
-    if (stochastic && !master)
+    if (stochastic && !master) {
 #pragma unroll
       for (int j = 0; j < N; j++) w[j] = widen(round_stochastically(w[j], o, uint32_t(i + j)));
+    }
     store<N>(weight + i, w);  // what was rounded already is exact
   }
 }

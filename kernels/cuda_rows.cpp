@@ -31,6 +31,10 @@ void require_heads(std::initializer_list<Tensor> tensors) {
   for (const Tensor& t : tensors)
     if (t.stride(2) != 1 || t.stride(1) != t.size(2)) throw std::invalid_argument("a CUDA kernel got heads with gaps");
 }
+// rope.cu counts them in 32 bits.
+void require_tasks(int64_t tasks) {
+  if (tasks >= int64_t(1) << 30) throw std::invalid_argument("too many heads for one launch");
+}
 
 Tensor float_on(const double* data, const Tensor& like) {
   return at::from_blob(const_cast<double*>(data), {like.size(0)}, at::kDouble).to(like.device(), at::kFloat);
@@ -76,6 +80,7 @@ void rope(const Tensor& in, const Tensor& out, const Tensor& norm, double eps, c
           const Tensor& positions) {
   require_heads({in, out});
   require_float({table, rstd});
+  require_tasks(in.size(0) * in.size(1));
   if (in.size(0) == 0) return;
   launch(in, Kernel::rope, "rope" + type_of(in), rope_geometry(in.size(0), in.size(1)), memory(in), int64_t(in.stride(0)),
          memory(out), int64_t(out.stride(0)), memory(norm), float(eps), memory(rstd),
@@ -87,6 +92,7 @@ void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const 
                    const Tensor& table, const Tensor& positions) {
   require_heads({in, d});
   require_float({table, rstd, d_norm});
+  require_tasks(in.size(0) * in.size(1));
   if (in.size(0) == 0) return;
   const Geometry g = rope_backward_geometry(in.size(0), in.size(1), in.size(2));
   const Tensor partial = norm.defined() ? at::empty({g.x, in.size(2)}, table.options()) : Tensor();
@@ -102,6 +108,7 @@ void rope_cache(const Tensor& qkv, int64_t heads, const Tensor& q_norm, const Te
   require_float({table});
   if (qkv.size(0) == 0) return;
   const int64_t kv_heads = keys.size(2);
+  require_tasks(qkv.size(0) * (heads + 2 * kv_heads));
   launch(qkv, Kernel::rope, "rope_cache" + type_of(qkv), rope_geometry(qkv.size(0), heads + 2 * kv_heads), memory(qkv),
          memory(q_norm), memory(k_norm), float(eps), memory(table), memory(positions), memory(slots), memory(keys),
          memory(values), int(qkv.size(0)), int(heads), int(kv_heads), int(keys.size(3)));

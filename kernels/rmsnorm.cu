@@ -45,9 +45,11 @@ __device__ void rmsnorm_backward_rows(const X* x, const Y* w, const float* rstd,
                                       int dim) {
   DYNAMIC_SHARED(shared);
   float* scratch = reinterpret_cast<float*>(shared);
-  float* d_w = scratch + 32;  // [dim]; a thread touches its own columns only
+  // [N][dim / N]: neighbouring threads touch neighbouring banks, each its own columns only.
+  float* d_w = scratch + 32;
+  const int groups = dim / N;
   for (int i = threadIdx.x * N; i < dim; i += blockDim.x * N)
-    for (int j = 0; j < N; j++) d_w[i + j] = 0;
+    for (int j = 0; j < N; j++) d_w[j * groups + i / N] = 0;
   for (int r = blockIdx.x; r < rows; r += gridDim.x) {
     const int64_t row = int64_t(r) * dim;
     const float scale = rstd[r];
@@ -58,7 +60,7 @@ __device__ void rmsnorm_backward_rows(const X* x, const Y* w, const float* rstd,
 #pragma unroll
       for (int j = 0; j < N; j++) {
         const float normed = a[j] * scale;
-        d_w[i + j] += d[j] * normed;
+        d_w[j * groups + i / N] += d[j] * normed;
         products += d[j] * b[j] * normed;
       }
     }
@@ -72,7 +74,7 @@ __device__ void rmsnorm_backward_rows(const X* x, const Y* w, const float* rstd,
     }
   }
   for (int i = threadIdx.x * N; i < dim; i += blockDim.x * N)
-    for (int j = 0; j < N; j++) partial[int64_t(blockIdx.x) * dim + i + j] = d_w[i + j];
+    for (int j = 0; j < N; j++) partial[int64_t(blockIdx.x) * dim + i + j] = d_w[j * groups + i / N];
 }
 
 template <typename X, typename Y>

@@ -1,6 +1,7 @@
 // Rotary position embedding after an optional RMS norm of each head, and, for the cache, the writing of key and value to their
 // pages in the same pass: the product qkv is read once, and nothing between the norm and the page touches memory.
 // Half-split layout; table[positions, dim] holds cosines, then sines, in fp32. Launch: a warp a (token, head), 8 to a block.
+// Their number is below 2^31: a division of 64 bits takes longer than all else here.
 #include "shares.cuh"
 
 namespace icrl {
@@ -28,9 +29,8 @@ __device__ float rotate_head(const T* in, T* out, const T* norm, float eps, cons
 template <typename T>
 __device__ void rope(const T* in, int64_t in_stride, T* out, int64_t out_stride, const T* norm, float eps, float* rstd,
                      int64_t rstd_stride, const float* table, const int32_t* positions, int rows, int heads, int dim) {
-  const int64_t task = int64_t(blockIdx.x) * (blockDim.x / 32) + warp_id();
-  const int64_t row = task / heads;
-  const int head = int(task % heads);
+  const int task = int(blockIdx.x * (blockDim.x / 32)) + warp_id();
+  const int row = task / heads, head = task % heads;
   if (row >= rows) return;
   const float scale = rotate_head(in + row * in_stride + head * dim, out + row * out_stride + head * dim, norm, eps,
                                   table + int64_t(positions[row]) * dim, dim);
@@ -48,10 +48,8 @@ __device__ void rope_backward(const T* in, int64_t in_stride, T* d, int64_t d_st
   float* d_norm = reinterpret_cast<float*>(shared) + warp_id() * dim;  // [warps][dim]; a lane touches its own columns only
   if (norm)
     for (int i = lane_id(); i < half; i += 32) d_norm[i] = d_norm[i + half] = 0;
-  for (int64_t task = int64_t(blockIdx.x) * num_warps + warp_id(); task < int64_t(rows) * heads;
-       task += int64_t(gridDim.x) * num_warps) {
-    const int64_t row = task / heads;
-    const int head = int(task % heads);
+  for (int task = int(blockIdx.x) * num_warps + warp_id(); task < rows * heads; task += int(gridDim.x) * num_warps) {
+    const int row = task / heads, head = task % heads;
     const T* x = in + row * in_stride + head * dim;
     T* g = d + row * d_stride + head * dim;
     const float* angles = table + int64_t(positions[row]) * dim;
@@ -93,11 +91,10 @@ template <typename T>
 __device__ void rope_cache(T* qkv, const T* q_norm, const T* k_norm, float eps, const float* table, const int32_t* positions,
                            const int32_t* slots, T* keys, T* values, int rows, int heads, int kv_heads, int dim) {
   const int all = heads + 2 * kv_heads;
-  const int64_t task = int64_t(blockIdx.x) * (blockDim.x / 32) + warp_id();
-  const int64_t row = task / all;
-  const int head = int(task % all);
+  const int task = int(blockIdx.x * (blockDim.x / 32)) + warp_id();
+  const int row = task / all, head = task % all;
   if (row >= rows) return;
-  T* in = qkv + task * dim;
+  T* in = qkv + int64_t(task) * dim;
   const float* angles = table + int64_t(positions[row]) * dim;
   const int64_t entry = int64_t(slots[row]) * kv_heads * dim;
   if (head < heads) {
