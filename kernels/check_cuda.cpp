@@ -22,7 +22,7 @@ void check_rmsnorm(Bench& b) {
     cuda::rmsnorm(x1, b.work(w), 1e-6, y1, rstd1);
     reference::rmsnorm(x, w, 1e-6, y, rstd);
     b.compare(y1, y), b.compare(rstd1, rstd);
-    cuda::add_rmsnorm(x1, b.work(delta), b.work(w), 1e-6, y1, rstd1);
+    cuda::add_rmsnorm(x1, b.work(delta), b.work(w), 1e-6, x1, y1, rstd1);
     const Tensor sum = b.work(x + delta).to(at::kCPU, at::kDouble);
     reference::rmsnorm(sum, w, 1e-6, y, rstd);
     b.compare(x1, sum), b.compare(y1, y);
@@ -36,12 +36,16 @@ void check_rmsnorm(Bench& b) {
 void check_mixed_rmsnorm(Bench& b) {
   const Tensor x = b.random({37, 264}), w = b.random({264}), d = b.random({37, 264}), y = at::empty_like(x);
   const Tensor rstd = at::empty({37}, at::kDouble), dx = b.random({37, 264}), dw = b.random({264});
-  const Tensor y1 = b.work(y), rstd1 = b.wide(rstd), dx1 = b.wide(dx), dw1 = b.wide(dw);
+  const Tensor y1 = b.work(y), rstd1 = b.wide(rstd), dx1 = b.wide(dx), dw1 = b.wide(dw), delta = b.random({37, 264});
+  const Tensor sum1 = b.wide(dx);
   reference::rmsnorm(x, w, 1e-6, y, rstd);
   reference::rmsnorm_backward(x, w, rstd, d, dx, dw);
   cuda::rmsnorm(b.wide(x), b.work(w), 1e-6, y1, rstd1);
   cuda::rmsnorm_backward(b.wide(x), b.work(w), rstd1, b.work(d), dx1, dw1);
   b.compare(y1, y), b.compare(dx1, dx), b.compare(dw1, dw);
+  reference::rmsnorm(x + delta, w, 1e-6, y, rstd);
+  cuda::add_rmsnorm(b.wide(x), b.work(delta), b.work(w), 1e-6, sum1, y1, rstd1);
+  b.compare(sum1, x + delta), b.compare(y1, y), b.compare(rstd1, rstd);
 }
 
 void check_rope(Bench& b) {

@@ -47,8 +47,9 @@ void launch(const Tensor& on, Kernel kernel, const std::string& function, const 
 
 // The launchers: what the functions of the same names in kernels.h say, for float and bf16.
 void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd);
-// x += delta (in place), y = norm(x) * w
-void add_rmsnorm(const Tensor& x, const Tensor& delta, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd);
+// sum = x + delta (sum may be x), y = norm(sum) * w
+void add_rmsnorm(const Tensor& x, const Tensor& delta, const Tensor& w, double eps, const Tensor& sum, const Tensor& y,
+                 const Tensor& rstd);
 void rmsnorm_backward(const Tensor& x, const Tensor& w, const Tensor& rstd, const Tensor& d_y, const Tensor& d_x,
                       const Tensor& d_w);
 void rope(const Tensor& in, const Tensor& out, const Tensor& norm, double eps, const Tensor& rstd, const Tensor& table,

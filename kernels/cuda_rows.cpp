@@ -53,14 +53,15 @@ void add_shares(const Tensor& partial, Kernel kernel, const Tensor& sums) {
 }  // namespace
 
 void rmsnorm(const Tensor& x, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd) {
-  add_rmsnorm(x, {}, w, eps, y, rstd);
+  add_rmsnorm(x, {}, w, eps, {}, y, rstd);
 }
 
-void add_rmsnorm(const Tensor& x, const Tensor& delta, const Tensor& w, double eps, const Tensor& y, const Tensor& rstd) {
-  require_dense({x, delta, w, y, rstd});
+void add_rmsnorm(const Tensor& x, const Tensor& delta, const Tensor& w, double eps, const Tensor& sum, const Tensor& y,
+                 const Tensor& rstd) {
+  require_dense({x, delta, w, sum, y, rstd});
   require_float({rstd});
   if (x.size(0) == 0) return;
-  launch(x, Kernel::rmsnorm, "rmsnorm" + type_of(x) + type_of(y), rmsnorm_geometry(x.size(0)), memory(x), memory(delta), memory(x),
+  launch(x, Kernel::rmsnorm, "rmsnorm" + type_of(x) + type_of(y), rmsnorm_geometry(x.size(0)), memory(x), memory(delta), memory(sum),
          memory(w), memory(y), memory(rstd), int(x.size(1)), float(eps));
 }
 

@@ -53,8 +53,8 @@ Tensor forward(icrl_cache& cache, const CacheBatch& b) {
     const QkvViews h = split_heads(p, project(p, norm(x, w.input_norm, eps, nullptr), w.qkv, w.qkv_bias));
     rope(h.q, h.q, w.q_norm, eps, buffers.rstd_of(p.config.heads), table, b.positions);
     rope(h.k, h.k, w.k_norm, eps, buffers.rstd_of(p.config.kv_heads), table, b.positions);
-    linear(attend(cache, i, h, b, buffers), w.o, p.packed(w.o), x, true);
-    swiglu(project(p, norm(x, w.post_norm, eps, nullptr), w.gate_up), buffers.activated);
+    const Tensor normed = add_and_norm(p, x, attend(cache, i, h, b, buffers), w.o, w.post_norm, x, nullptr);
+    swiglu(project(p, normed, w.gate_up), buffers.activated);
     linear(buffers.activated, w.down, p.packed(w.down), x, true);
   }
   return x;

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "../../kernels/cuda.h"
+
 namespace icrl {
 
 Tensor to_device(const int32_t* data, int64_t n, at::Device device) {
@@ -92,6 +94,20 @@ Tensor norm(const Tensor& x, const Tensor& weight, double eps, Tensor* rstd) {
   return y;
 }
 
+Tensor add_and_norm(icrl_policy& p, const Tensor& residual, const Tensor& x, const Tensor& weight, const Tensor& norm_weight,
+                    const Tensor& sum, Tensor* rstd) {
+  // Where the product is of the residual's type, its addition is a part of it.
+  if (x.scalar_type() == residual.scalar_type() || !cuda::uses(residual, cuda::Kernel::rmsnorm)) {
+    if (!sum.is_same(residual)) Tensor(sum).copy_(residual);
+    linear(x, weight, p.packed(weight), sum, true);
+    return norm(sum, norm_weight, p.config.rms_eps, rstd);
+  }
+  const Tensor y = at::empty(residual.sizes(), norm_weight.options()), scale = at::empty({residual.size(0)}, residual.options());
+  cuda::add_rmsnorm(residual, project(p, x, weight), norm_weight, p.config.rms_eps, sum, y, scale);
+  if (rstd) *rstd = scale;
+  return y;
+}
+
 QkvViews split_heads(const icrl_policy& p, const Tensor& qkv) {
   const int64_t rows = qkv.size(0), dim = p.config.head_dim, q = p.q_width(), kv = p.kv_width();
   return {qkv.narrow(1, 0, q).view({rows, p.config.heads, dim}), qkv.narrow(1, q, kv).view({rows, p.config.kv_heads, dim}),
@@ -144,8 +160,9 @@ Tensor layer_forward(icrl_policy& p, const LayerWeights& w, const Batch& b, cons
   t.qkv = project(p, norm(x, w.input_norm, p.config.rms_eps, &t.input_rstd), w.qkv, w.qkv_bias);
   rotate(p, w, b, t);
   attend(p, b, t);
-  t.middle = project_onto(p, x, t.attention.view({rows, p.q_width()}), w.o);
-  t.gate_up = project(p, norm(t.middle, w.post_norm, p.config.rms_eps, &t.post_rstd), w.gate_up);
+  t.middle = at::empty_like(x);
+  const Tensor attended = t.attention.view({rows, p.q_width()});
+  t.gate_up = project(p, add_and_norm(p, x, attended, w.o, w.post_norm, t.middle, &t.post_rstd), w.gate_up);
   const Tensor activated = at::empty({rows, p.config.ffn}, p.options());
   swiglu(t.gate_up, activated);
   return project_onto(p, t.middle, activated, w.down);

@@ -73,5 +73,8 @@ Tensor project_onto(icrl_policy& p, const Tensor& residual, const Tensor& x, con
 Tensor input_grad(const Tensor& d_y, const Tensor& weight);
 // Normalised x in the weight's precision; rstd (may be null) receives what the backward needs.
 Tensor norm(const Tensor& x, const Tensor& weight, double eps, Tensor* rstd);
+// sum = residual + x weight^T (sum may be residual), and its norm.
+Tensor add_and_norm(icrl_policy& p, const Tensor& residual, const Tensor& x, const Tensor& weight, const Tensor& norm_weight,
+                    const Tensor& sum, Tensor* rstd);
 
 }  // namespace icrl
