@@ -69,14 +69,15 @@ void check_rope_cache(Bench& b) {
   const Tensor qkv = b.random({19, heads + 2 * kv, dim}), norm = b.random({dim}), rstd = at::empty({19, heads}, at::kDouble);
   const Tensor table = b.wide(at::randn({40, dim}, at::kDouble)), exact = table.to(at::kCPU, at::kDouble);
   const Tensor positions = at::randint(0, 40, {19}, at::kInt), slots = at::randperm(64, at::kInt).narrow(0, 0, 19).contiguous();
-  const Tensor keys = at::zeros({4, 16, kv, dim}, at::kDouble), values = at::zeros_like(keys);
-  const Tensor qkv1 = b.work(qkv), keys1 = b.work(keys), values1 = b.work(values), index = slots.to(at::kLong);
+  const Tensor keys = at::zeros({64, kv, dim}, at::kDouble), values = at::zeros_like(keys);
+  const auto in_cache = [&](const Tensor& x) { return b.work(x).to(parts_type(b.type)); };
+  const Tensor qkv1 = b.work(qkv), keys1 = in_cache(keys), values1 = in_cache(values), index = slots.to(at::kLong);
   const auto part = [&](int64_t first, int64_t n) { return qkv.narrow(1, first, n); };
   const Tensor q = at::empty({19, heads, dim}, at::kDouble), k = at::empty({19, kv, dim}, at::kDouble);
   reference::rope(part(0, heads), q, norm, 1e-6, rstd, exact, positions);
   reference::rope(part(heads, kv), k, norm, 1e-6, rstd.narrow(1, 0, kv), exact, positions);
-  keys.view({64, kv, dim}).index_copy_(0, index, k);
-  values.view({64, kv, dim}).index_copy_(0, index, part(heads + kv, kv));
+  Tensor(keys).index_copy_(0, index, k);
+  Tensor(values).index_copy_(0, index, part(heads + kv, kv));
   cuda::rope_cache(qkv1, heads, b.work(norm), b.work(norm), 1e-6, table, b.work(positions), b.work(slots), keys1, values1);
   b.compare(qkv1.narrow(1, 0, heads), q), b.compare(keys1, keys), b.compare(values1, values);
 }

@@ -56,7 +56,8 @@ void rope(const Tensor& in, const Tensor& out, const Tensor& norm, double eps, c
           const Tensor& positions);
 void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const Tensor& rstd, const Tensor& d_norm,
                    const Tensor& table, const Tensor& positions);
-// qkv[T, (heads + 2 kv_heads) dim]: queries in place; keys and values to slots of keys, values [P, page_tokens, kv_heads, dim].
+// qkv[T, (heads + 2 kv_heads) dim]: queries in place; keys and values to slots[T] (int32) of keys, values [slots, kv_heads, dim],
+// which are in float, or in f16 where qkv is in bf16.
 void rope_cache(const Tensor& qkv, int64_t heads, const Tensor& q_norm, const Tensor& k_norm, double eps, const Tensor& table,
                 const Tensor& positions, const Tensor& slots, const Tensor& keys, const Tensor& values);
 void swiglu(const Tensor& gate_up, const Tensor& out);

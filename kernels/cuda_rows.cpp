@@ -105,14 +105,17 @@ void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const 
 
 void rope_cache(const Tensor& qkv, int64_t heads, const Tensor& q_norm, const Tensor& k_norm, double eps, const Tensor& table,
                 const Tensor& positions, const Tensor& slots, const Tensor& keys, const Tensor& values) {
-  require_dense({qkv, q_norm, k_norm, table, keys, values});
+  require_dense({qkv, q_norm, k_norm, table, slots, keys, values});
   require_float({table});
   if (qkv.size(0) == 0) return;
-  const int64_t kv_heads = keys.size(2);
+  const auto cache_type = qkv.scalar_type() == at::kBFloat16 ? at::kHalf : at::kFloat;
+  if (keys.scalar_type() != cache_type || values.scalar_type() != cache_type || slots.scalar_type() != at::kInt)
+    throw std::invalid_argument("rope_cache got another type of cache or slots");
+  const int64_t kv_heads = keys.size(1);
   require_tasks(qkv.size(0) * (heads + 2 * kv_heads));
   launch(qkv, Kernel::rope, "rope_cache" + type_of(qkv), rope_geometry(qkv.size(0), heads + 2 * kv_heads), memory(qkv),
          memory(q_norm), memory(k_norm), float(eps), memory(table), memory(positions), memory(slots), memory(keys),
-         memory(values), int(qkv.size(0)), int(heads), int(kv_heads), int(keys.size(3)));
+         memory(values), int(qkv.size(0)), int(heads), int(kv_heads), int(keys.size(2)));
 }
 
 void swiglu(const Tensor& gate_up, const Tensor& out) {

@@ -1,14 +1,16 @@
 // Rotary position embedding after an optional RMS norm of each head, and, for the cache, the writing of key and value to their
-// pages in the same pass: the product qkv is read once, and nothing between the norm and the page touches memory.
+// slots in the same pass: the product qkv is read once, and nothing between the norm and the cache touches memory.
 // Half-split layout; table[positions, dim] holds cosines, then sines, in fp32. Launch: a warp a (token, head), 8 to a block.
 // Their number is below 2^31: a division of 64 bits takes longer than all else here.
 #include "shares.cuh"
 
 namespace icrl {
 
-// One head of `dim` numbers; in and out may be the same memory. Returns the norm's scale (1 without norm).
-template <typename T>
-__device__ float rotate_head(const T* in, T* out, const T* norm, float eps, const float* angles, int dim) {
+// One head of `dim` numbers; in and out may be the same memory. Returns the norm's scale (1 without norm). What leaves in another
+// type O is rounded to T first, so that a key in the cache is the key of training.
+template <typename T, typename O>
+__device__ float rotate_head(const T* in, O* out, const T* norm, float eps, const float* angles, int dim) {
+  const auto rounded = [](float x) { return narrow<O>(widen(narrow<T>(x))); };
   const int half = dim / 2;
   float scale = 1;
   if (norm) {
@@ -20,8 +22,8 @@ __device__ float rotate_head(const T* in, T* out, const T* norm, float eps, cons
     float a = widen(in[i]) * scale, b = widen(in[i + half]) * scale;
     if (norm) a *= widen(norm[i]), b *= widen(norm[i + half]);
     const float cosine = angles[i], sine = angles[i + half];
-    out[i] = narrow<T>(a * cosine - b * sine);
-    out[i + half] = narrow<T>(b * cosine + a * sine);
+    out[i] = rounded(a * cosine - b * sine);
+    out[i + half] = rounded(b * cosine + a * sine);
   }
   return scale;
 }
@@ -85,11 +87,11 @@ __device__ void rope_backward(const T* in, int64_t in_stride, T* d, int64_t d_st
   }
 }
 
-// qkv[rows, (heads + 2 kv_heads) dim]: queries in place, keys and values to entry slots[row] of keys and values
-// [pages, page_tokens, kv_heads, dim].
-template <typename T>
+// qkv[rows, (heads + 2 kv_heads) dim]: queries in place, keys and values to slots[row] of keys and values [slots, kv_heads, dim]
+// in the cache's type.
+template <typename T, typename C>
 __device__ void rope_cache(T* qkv, const T* q_norm, const T* k_norm, float eps, const float* table, const int32_t* positions,
-                           const int32_t* slots, T* keys, T* values, int rows, int heads, int kv_heads, int dim) {
+                           const int32_t* slots, C* keys, C* values, int rows, int heads, int kv_heads, int dim) {
   const int all = heads + 2 * kv_heads;
   const int task = int(blockIdx.x * (blockDim.x / 32)) + warp_id();
   const int row = task / all, head = task % all;
@@ -102,16 +104,17 @@ __device__ void rope_cache(T* qkv, const T* q_norm, const T* k_norm, float eps, 
   } else if (head < heads + kv_heads) {
     rotate_head(in, keys + entry + (head - heads) * dim, k_norm, eps, angles, dim);
   } else {
-    T* value = values + entry + (head - heads - kv_heads) * dim;
-    for (int i = lane_id(); i < dim; i += 32) value[i] = in[i];
+    C* value = values + entry + (head - heads - kv_heads) * dim;
+    for (int i = lane_id(); i < dim; i += 32) value[i] = narrow<C>(widen(in[i]));
   }
 }
 
 }  // namespace icrl
 
 using icrl::bf16;
+using icrl::half;
 
-#define ROPE(T)                                                                                                               \
+#define ROPE(T, C)                                                                                                            \
   extern "C" __global__ void __launch_bounds__(256)                                                                           \
       rope_##T(const T* in, int64_t in_stride, T* out, int64_t out_stride, const T* norm, float eps, float* rstd,             \
                int64_t rstd_stride, const float* table, const int32_t* positions, int rows, int heads, int dim) {             \
@@ -125,8 +128,8 @@ using icrl::bf16;
   }                                                                                                                           \
   extern "C" __global__ void __launch_bounds__(256)                                                                           \
       rope_cache_##T(T* qkv, const T* q_norm, const T* k_norm, float eps, const float* table, const int32_t* positions,       \
-                     const int32_t* slots, T* keys, T* values, int rows, int heads, int kv_heads, int dim) {                  \
+                     const int32_t* slots, C* keys, C* values, int rows, int heads, int kv_heads, int dim) {                  \
     icrl::rope_cache(qkv, q_norm, k_norm, eps, table, positions, slots, keys, values, rows, heads, kv_heads, dim);            \
   }
-ROPE(float)
-ROPE(bf16)
+ROPE(float, float)
+ROPE(bf16, half)

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "../../kernels/cuda.h"
 #include "cache.h"
 #include "head.h"
 
@@ -27,18 +28,33 @@ struct StepBuffers {
   Tensor rstd_of(int64_t heads) const { return rstd.defined() ? rstd.narrow(1, 0, heads) : Tensor(); }
 };
 
-// Writes the new keys and values, then [T, H D] of what the new tokens read.
-Tensor attend(icrl_cache& cache, size_t layer, const QkvViews& h, const CacheBatch& b, const StepBuffers& buffers) {
+// Normalises and rotates the new queries (in place) and keys, and writes the keys and values to the cache. h: the views of qkv.
+void rotate_and_write(icrl_cache& cache, size_t layer, const Tensor& qkv, const QkvViews& h, const Tensor& table,
+                      const CacheBatch& b, const StepBuffers& buffers) {
+  const icrl_policy& p = *cache.policy;
+  const LayerWeights& w = p.weights.layers[layer];
+  const double eps = p.config.rms_eps;
+  if (p.in_parts && cuda::uses(qkv, cuda::Kernel::rope)) {
+    const SlottedKeys& slotted = cache.slotted[layer];
+    cuda::rope_cache(qkv, p.config.heads, w.q_norm, w.k_norm, eps, table, b.positions, b.slots, slotted.keys, slotted.values);
+    return;
+  }
+  rope(h.q, h.q, w.q_norm, eps, buffers.rstd_of(p.config.heads), table, b.positions);
+  rope(h.k, h.k, w.k_norm, eps, buffers.rstd_of(p.config.kv_heads), table, b.positions);
+  if (p.in_parts) slotted_write(cache.slotted[layer], h.k, h.v, buffers.slots);
+  else cache_write(cache.paged[layer], h.k, h.v, b.slots);
+}
+
+// [T, H D] of what the new tokens read.
+Tensor attend(icrl_cache& cache, size_t layer, const Tensor& q, const CacheBatch& b, const StepBuffers& buffers) {
   const icrl_policy& p = *cache.policy;
   const double scale = 1 / std::sqrt(double(p.config.head_dim));
-  const int64_t rows = h.q.size(0);
+  const int64_t rows = q.size(0);
   if (p.in_parts) {
     const SlottedKeys& keys = cache.slotted[layer];
-    slotted_write(keys, h.k, h.v, buffers.slots);
-    return parts_attention(h.q, keys.keys, keys.values, b.parts, scale).first.view({rows, p.q_width()});
+    return parts_attention(q, keys.keys, keys.values, b.parts, scale).first.view({rows, p.q_width()});
   }
-  cache_write(cache.paged[layer], h.k, h.v, b.slots);
-  cache_attention(h.q, cache.paged[layer], b.positions, b.segments, b.pages, scale, buffers.attention);
+  cache_attention(q, cache.paged[layer], b.positions, b.segments, b.pages, scale, buffers.attention);
   return buffers.attention.view({rows, p.q_width()});
 }
 
@@ -50,10 +66,11 @@ Tensor forward(icrl_cache& cache, const CacheBatch& b) {
   const StepBuffers buffers(p, b, x);
   for (size_t i = 0; i < p.weights.layers.size(); i++) {
     const LayerWeights& w = p.weights.layers[i];
-    const QkvViews h = split_heads(p, project(p, norm(x, w.input_norm, eps, nullptr), w.qkv, w.qkv_bias));
-    rope(h.q, h.q, w.q_norm, eps, buffers.rstd_of(p.config.heads), table, b.positions);
-    rope(h.k, h.k, w.k_norm, eps, buffers.rstd_of(p.config.kv_heads), table, b.positions);
-    const Tensor normed = add_and_norm(p, x, attend(cache, i, h, b, buffers), w.o, w.post_norm, x, nullptr);
+    const Tensor qkv = project(p, norm(x, w.input_norm, eps, nullptr), w.qkv, w.qkv_bias);
+    const QkvViews h = split_heads(p, qkv);
+    rotate_and_write(cache, i, qkv, h, table, b, buffers);
+    const Tensor attended = attend(cache, i, h.q, b, buffers);
+    const Tensor normed = add_and_norm(p, x, attended, w.o, w.post_norm, x, nullptr);
     swiglu(project(p, normed, w.gate_up), buffers.activated);
     linear(buffers.activated, w.down, p.packed(w.down), x, true);
   }
