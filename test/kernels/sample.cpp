@@ -90,6 +90,23 @@ void check_frequencies(Checks& c) {
   }
 }
 
+// Rows of NaNs and rows without any possible id: some id of the vocabulary, and no read outside of the row.
+void check_no_numbers(Checks& c) {
+  const int vocab = 100;
+  const float fills[] = {NAN, -INFINITY};
+  for (const float fill : fills) {
+    Array<float> logits(vocab), logprobs(1), entropies(1);
+    Array<double> uniforms(1);
+    Array<int32_t> ids(1);
+    for (int i = 0; i < vocab; i++) logits[i] = fill;
+    uniforms[0] = 0.5;
+    launch(emulator::Order::forwards, sample_float, icrl::cuda::sample_geometry(1), logits.data, uniforms.data, 1.f, ids.data,
+           logprobs.data, entropies.data, vocab);
+    c.claim("sample, logits that are no numbers", ids[0] >= 0 && ids[0] < vocab ? 0 : 1, 0);
+    c.claim("sample, logprob of no number", std::isnan(logprobs[0]) ? 0 : 1, 0);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -100,5 +117,6 @@ int main() {
       check<bf16>(c, sample_bf16, rows, vocab, shift, ruled_out);
     }
   check_frequencies(c);
+  check_no_numbers(c);
   return c.ok ? 0 : 1;
 }
