@@ -199,7 +199,8 @@ Tensor padded_backward(const Tensor& q, const Tensor& k, const Tensor& v, const 
 
 std::pair<Tensor, Tensor> varlen_attention(const Tensor& q, const Tensor& k, const Tensor& v, const DeviceGroup& group,
                                            double scale) {
-  if (cuda::uses(q, cuda::Kernel::attention)) return cuda::varlen_attention(q, k, v, group, scale);
+  const bool ours_is_slow = takes_flash(q) && !cuda::attends_on_cores(q.size(2));
+  if (!ours_is_slow && cuda::uses(q, cuda::Kernel::attention)) return cuda::varlen_attention(q, k, v, group, scale);
   return takes_flash(q) ? flash(q, k, v, group, scale) : padded(q, k, v, group, scale);
 }
 

@@ -79,6 +79,8 @@ AdamW adamw_options(double learning_rate, double weight_decay, double beta1, dou
 void adamw(const Tensor& master, const Tensor& weight, const Tensor& grad, const Tensor& first, const Tensor& second,
            const AdamW& options);
 
+// Heads that attention.cu computes on tensor cores, in f16. Others take its plain arithmetic, far slower than flash attention.
+inline bool attends_on_cores(int64_t head_dim) { return head_dim == 64 || head_dim == 128; }
 // As icrl::varlen_attention, for float and f16; out and lse are in float.
 std::pair<Tensor, Tensor> varlen_attention(const Tensor& q, const Tensor& k, const Tensor& v, const DeviceGroup& group,
                                            double scale);

@@ -40,7 +40,7 @@ std::pair<Tensor, Tensor> varlen_attention(const Tensor& q, const Tensor& k, con
   const auto options = q.options().dtype(at::kFloat);
   const Tensor out = at::empty(q.sizes(), options), lse = at::empty({q.size(0), heads}, options);
   if (q.size(0) == 0 || num_parts == 0) return {out, lse};
-  const bool on_cores = q.scalar_type() == at::kHalf && (dim == 64 || dim == 128) && in_vectors(queries) && in_vectors(keys) &&
+  const bool on_cores = q.scalar_type() == at::kHalf && attends_on_cores(dim) && in_vectors(queries) && in_vectors(keys) &&
                         in_vectors(values);
   const Geometry g = on_cores ? core_attention_geometry(of_a_key_head, kv_heads, num_parts, dim)
                               : plain_attention_geometry(of_a_key_head, kv_heads, num_parts, dim);
