@@ -146,6 +146,13 @@ class CountingAllocator final : public c10::Allocator {
   void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
 };
 
+// torch's allocator of the device, or null where there is none or nothing has been opened on it: its figures would throw.
+at::DeviceAllocator* device_allocator() {
+  if (at::accelerator::deviceCount() == 0) return nullptr;
+  at::DeviceAllocator* allocator = at::getDeviceAllocator(at::accelerator::getAccelerator(/*checked=*/true).value());
+  return allocator->initialized() ? allocator : nullptr;
+}
+
 }  // namespace
 
 Counted::Counted(Handle kind) : kind_(kind) { live_handles[static_cast<int>(kind)]++; }
@@ -165,8 +172,9 @@ void read_counters(int64_t counters[8]) {
   counters[4] = live_bytes;
   counters[5] = peak_bytes;
   counters[6] = counters[7] = 0;
-  if (at::accelerator::deviceCount() == 0) return;
-  const auto stats = at::accelerator::getDeviceStats(at::accelerator::getDeviceIndex());
+  at::DeviceAllocator* device = device_allocator();
+  if (!device) return;
+  const auto stats = device->getDeviceStats(at::accelerator::getDeviceIndex());
   counters[6] = stats.allocated_bytes[0].current;
   counters[7] = stats.allocated_bytes[0].peak;
 }
@@ -175,7 +183,7 @@ void set_memory_limit(int64_t bytes) { limit_bytes = bytes; }
 
 void reset_peak() {
   peak_bytes = live_bytes.load();
-  if (at::accelerator::deviceCount() > 0) at::accelerator::resetPeakStats(at::accelerator::getDeviceIndex());
+  if (at::DeviceAllocator* device = device_allocator()) device->resetPeakStats(at::accelerator::getDeviceIndex());
 }
 
 }  // namespace icrl
