@@ -82,7 +82,11 @@ void bind_batch(CacheBatch& batch, const CacheStep& step, const icrl_policy& pol
   upload.add(step.rows, &batch.rows);
   if (!policy.in_parts) upload.add(step.pages, &batch.pages);
   const int64_t rows = static_cast<int64_t>(step.tokens.size());
-  if (policy.in_parts) batch.parts = upload_parts(step.groups, rows, policy.parts_options(), upload);
+  if (policy.in_parts) {
+    PartsOptions options = policy.parts_options();
+    options.pack_keys = false;  // for a backward, which does not come: a list of every key that is read, a step
+    batch.parts = upload_parts(step.groups, rows, options, upload);
+  }
   batch.segments = step.segments;
   batch.max_position = step.max_position;
 }
