@@ -23,6 +23,13 @@ inline void require(bool holds, const char* message) {
 
 void set_error(const std::string& message);
 
+// An error that is not of memory: of the device where the runtime, a library or (ours, kernels/cuda.cpp) the driver says so.
+inline int32_t failure(const std::string& what) {
+  set_error(what);
+  const bool of_device = what.find("CUDA error") != std::string::npos || what.find("CUDA driver error") != std::string::npos;
+  return of_device ? ICRL_STATUS_DEVICE : ICRL_STATUS_INTERNAL;
+}
+
 template <typename F> int32_t guard(F body) noexcept {
   try {
     body();
@@ -40,12 +47,9 @@ template <typename F> int32_t guard(F body) noexcept {
     set_error(e.what_without_backtrace());
     return ICRL_STATUS_OUT_OF_MEMORY;
   } catch (const c10::Error& e) {
-    const std::string what = e.what_without_backtrace();
-    set_error(what);
-    return what.find("CUDA error") != std::string::npos ? ICRL_STATUS_DEVICE : ICRL_STATUS_INTERNAL;
+    return failure(e.what_without_backtrace());
   } catch (const std::exception& e) {
-    set_error(e.what());
-    return ICRL_STATUS_INTERNAL;
+    return failure(e.what());
   } catch (...) {
     set_error("an unknown exception");
     return ICRL_STATUS_INTERNAL;
