@@ -69,7 +69,7 @@ void slotted_write(const SlottedKeys& cache, const Tensor& k, const Tensor& v, c
 }
 
 std::pair<Tensor, Tensor> parts_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionParts& parts,
-                                          double scale) {
+                                          double scale, bool wants_lse) {
   const auto type = parts_type(q.scalar_type());
   const Tensor queries = q.to(type), keys = k.to(type), values = v.to(type);
   std::vector<Tensor> outs, sums;
@@ -84,9 +84,15 @@ std::pair<Tensor, Tensor> parts_attention(const Tensor& q, const Tensor& k, cons
     const DeviceGroup& g = parts.groups[i];
     weights.push_back(partials_of(sums[i], g, 0, parts.num_rows).masked_fill(g.missing.unsqueeze(2), kNone));
   }
-  const Tensor lse = at::cat(weights, 1).logsumexp({1}, /*keepdim=*/true);
-  for (Tensor& w : weights) w = (w - lse).exp_();
-  return {weighted_sum(outs, weights, parts, q.scalar_type()), lse.squeeze(1)};
+  const Tensor all = at::cat(weights, 1), lse = wants_lse || all.is_cpu() ? all.logsumexp({1}, /*keepdim=*/true) : Tensor();
+  const Tensor shares = lse.defined() ? (all - lse).exp_() : all.softmax(1);  // a logsumexp takes nine launches
+  int64_t first = 0;
+  for (Tensor& w : weights) {
+    const int64_t partials = w.size(1);
+    w = shares.narrow(1, first, partials);
+    first += partials;
+  }
+  return {weighted_sum(outs, weights, parts, q.scalar_type()), lse.defined() ? lse.squeeze(1) : lse};
 }
 
 void parts_attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionParts& parts, double scale,

@@ -74,9 +74,10 @@ Tensor varlen_attention_backward(const Tensor& q, const Tensor& k, const Tensor&
 
 // What the forward of a policy computes its parts in, and the cache's keys and values lie in.
 at::ScalarType parts_type(at::ScalarType policy);
-// q[T, H, D], k and v [N, K, D] -> out[T, H, D], lse[T, H]. A row without parts gives numbers without meaning.
+// q[T, H, D], k and v [N, K, D] -> out[T, H, D], lse[T, H]. A row without parts gives numbers without meaning. Only a backward
+// reads lse; without wants_lse it may be undefined.
 std::pair<Tensor, Tensor> parts_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionParts& parts,
-                                          double scale);
+                                          double scale, bool wants_lse = true);
 // d_q, d_k, d_v are written. Groups are not folded.
 void parts_attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionParts& parts, double scale,
                               const Tensor& out, const Tensor& lse, const Tensor& d_out, const Tensor& d_q, const Tensor& d_k,

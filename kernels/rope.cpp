@@ -53,38 +53,35 @@ void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const 
 
 namespace reference {
 
-static std::pair<Tensor, Tensor> cos_sin(const Tensor& table, const Tensor& positions) {
-  const Tensor rows = table.index_select(0, positions).unsqueeze(1);
-  const int64_t half = table.size(1) / 2;
-  return {rows.narrow(2, 0, half), rows.narrow(2, half, half)};
+// x[T, heads, D] to out, which may be x: the halves of each head turned by its position's angle, or back by it. x may be narrower
+// than the table and widens on its way; out is rounded to its own type. Few launches: a decode step on a GPU is as long as those.
+static void rotate(const Tensor& x, const Tensor& out, const Tensor& table, const Tensor& positions, bool back) {
+  const int64_t rows = x.size(0), half = x.size(2) / 2;
+  const Tensor angles = table.index_select(0, positions).view({rows, 1, 2, half}), halves = x.view({rows, x.size(1), 2, half});
+  const Tensor by_cos = halves * angles.narrow(2, 0, 1), by_sin = halves * angles.narrow(2, 1, 1);
+  Tensor first = out.narrow(2, 0, half), second = out.narrow(2, half, half);
+  at::add_out(first, by_cos.select(2, 0), by_sin.select(2, 1), back ? 1 : -1);
+  at::add_out(second, by_cos.select(2, 1), by_sin.select(2, 0), back ? -1 : 1);
 }
 
 void rope(const Tensor& in, const Tensor& out, const Tensor& norm, double eps, const Tensor& rstd, const Tensor& table,
           const Tensor& positions) {
-  Tensor x = in.to(table.scalar_type());
-  if (norm.defined()) {
-    rstd.copy_((x.square().mean(2) + eps).rsqrt());
-    x = x * rstd.unsqueeze(2) * norm.to(x.scalar_type());
-  }
-  const auto [cosine, sine] = cos_sin(table, positions);
-  const int64_t half = in.size(2) / 2;
-  const Tensor a = x.narrow(2, 0, half), b = x.narrow(2, half, half);
-  out.copy_(at::cat({a * cosine - b * sine, b * cosine + a * sine}, 2));
+  if (!norm.defined()) return rotate(in, out, table, positions, false);
+  const Tensor x = in.to(table.scalar_type());
+  Tensor scale = rstd;
+  at::rsqrt_out(scale, x.square().mean(2).add_(eps));
+  rotate(x * rstd.unsqueeze(2) * norm, out, table, positions, false);
 }
 
 void rope_backward(const Tensor& in, const Tensor& d, const Tensor& norm, const Tensor& rstd, const Tensor& d_norm,
                    const Tensor& table, const Tensor& positions) {
+  if (!norm.defined()) return rotate(d, d, table, positions, true);
   const auto wide = table.scalar_type();
-  const auto [cosine, sine] = cos_sin(table, positions);
-  const int64_t half = in.size(2) / 2;
-  const Tensor a = d.narrow(2, 0, half).to(wide), b = d.narrow(2, half, half).to(wide);
-  Tensor g = at::cat({a * cosine + b * sine, b * cosine - a * sine}, 2);
-  if (norm.defined()) {
-    const Tensor normed = in.to(wide) * rstd.unsqueeze(2), weighted = g * norm.to(wide);
-    if (d_norm.defined()) d_norm.add_((g * normed).sum(at::IntArrayRef{0, 1}).to(d_norm.scalar_type()));
-    g = (weighted - normed * (weighted * normed).mean(2, true)) * rstd.unsqueeze(2);
-  }
-  d.copy_(g);
+  const Tensor g = at::empty(d.sizes(), table.options());
+  rotate(d, g, table, positions, true);
+  const Tensor normed = in.to(wide) * rstd.unsqueeze(2), weighted = g * norm.to(wide);
+  if (d_norm.defined()) d_norm.add_((g * normed).sum(at::IntArrayRef{0, 1}).to(d_norm.scalar_type()));
+  d.copy_((weighted - normed * (weighted * normed).mean(2, true)) * rstd.unsqueeze(2));
 }
 
 }  // namespace reference

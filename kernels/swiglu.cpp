@@ -38,7 +38,8 @@ namespace reference {
 
 void swiglu(const Tensor& gate_up, const Tensor& out) {
   const int64_t ffn = out.size(1);
-  out.copy_(at::silu(gate_up.narrow(1, 0, ffn)) * gate_up.narrow(1, ffn, ffn));
+  Tensor to = out;
+  at::mul_out(to, at::silu(gate_up.narrow(1, 0, ffn)), gate_up.narrow(1, ffn, ffn));
 }
 
 void swiglu_backward(const Tensor& gate_up, const Tensor& d_out, const Tensor& d_gate_up) {

@@ -52,7 +52,7 @@ Tensor attend(icrl_cache& cache, size_t layer, const Tensor& q, const CacheBatch
   const int64_t rows = q.size(0);
   if (p.in_parts) {
     const SlottedKeys& keys = cache.slotted[layer];
-    return parts_attention(q, keys.keys, keys.values, b.parts, scale).first.view({rows, p.q_width()});
+    return parts_attention(q, keys.keys, keys.values, b.parts, scale, /*wants_lse=*/false).first.view({rows, p.q_width()});
   }
   cache_attention(q, cache.paged[layer], b.positions, b.segments, b.pages, scale, buffers.attention);
   return buffers.attention.view({rows, p.q_width()});
