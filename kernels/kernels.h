@@ -13,7 +13,7 @@ namespace icrl {
 using at::Tensor;
 
 // A linear layer, w[N, K] as the Hugging Face weights lie. y[M, N] = x[M, K] w^T, added to y where accumulate is set. y may be in
-// fp32 where x and w are narrower: what is written was then never rounded to theirs, what is added was, once.
+// fp32 where x and w are narrower: what is written was then never rounded to theirs; what is added was, once, but not on CUDA.
 // panels: pack_linear(w) if the caller keeps it, else undefined.
 void linear(const Tensor& x, const Tensor& w, const Tensor& panels, const Tensor& y, bool accumulate);
 // w in the order in which the CPU product reads it.

@@ -100,16 +100,24 @@ void linear_weight_grad(const Tensor& d_y, const Tensor& x, const Tensor& d_w) {
 
 namespace reference {
 
-// A product of narrower matrices in fp32, never rounded to theirs. On CUDA the tensor cores do that (never run on a GPU); the CPU
-// widens its inputs.
-static Tensor wide_product(const Tensor& a, const Tensor& b) {
-  if (a.is_cuda()) return at::mm(a, b, at::kFloat);
-  return at::mm(a.to(at::kFloat), b.to(at::kFloat));
+// Products of narrower matrices in fp32, never rounded to theirs, written or added to where they belong: the tensor cores do that in
+// one launch and without a copy of a gigabyte of logits or of a weight's gradient. For CUDA alone, and never run on a GPU.
+static void write_wide_product(Tensor out, const Tensor& a, const Tensor& b) { at::mm_out(out, a, b, at::kFloat); }
+static void add_wide_product(Tensor out, const Tensor& a, const Tensor& b) { at::addmm_out(out, out, a, b, at::kFloat); }
+
+// The same on the CPU, which widens its inputs.
+static Tensor widened_product(const Tensor& a, const Tensor& b) { return at::mm(a.to(at::kFloat), b.to(at::kFloat)); }
+
+// y in fp32, x and w narrower.
+static void wide_linear(const Tensor& x, const Tensor& w, const Tensor& y, bool accumulate) {
+  if (x.is_cuda()) accumulate ? add_wide_product(y, x, w.t()) : write_wide_product(y, x, w.t());
+  else if (accumulate) y.add_(at::mm(x, w.t()));
+  else y.copy_(widened_product(x, w.t()));
 }
 
 void linear(const Tensor& x, const Tensor& w, const Tensor& y, bool accumulate) {
   Tensor out = y;
-  if (y.scalar_type() != x.scalar_type()) accumulate ? out.add_(at::mm(x, w.t())) : out.copy_(wide_product(x, w.t()));
+  if (y.scalar_type() != x.scalar_type()) wide_linear(x, w, y, accumulate);
   else if (accumulate) out.addmm_(x, w.t());
   else at::mm_out(out, x, w.t());
 }
@@ -124,10 +132,11 @@ void linear_weight_grad(const Tensor& d_y, const Tensor& x, const Tensor& d_w) {
     d_w.addmm_(d_y.t(), x);
     return;
   }
+  if (x.is_cuda()) return add_wide_product(d_w, d_y.t(), x);
   const int64_t N = d_w.size(0), share = std::max<int64_t>(1, kWideElements / d_w.size(1));  // rows at once
   for (int64_t n = 0; n < N; n += share) {
     const int64_t rows = std::min(share, N - n);
-    d_w.narrow(0, n, rows).add_(wide_product(d_y.narrow(1, n, rows).t(), x));
+    d_w.narrow(0, n, rows).add_(widened_product(d_y.narrow(1, n, rows).t(), x));
   }
 }
 
