@@ -24,9 +24,6 @@ Tensor orthogonalise(const Tensor& g) {
   return tall ? x.t() : x;
 }
 
-// Elements that a step takes at once: up to 57 bytes each beside what is kept, where something is coded, rounded or on the host.
-constexpr int64_t kStretch = int64_t(1) << 22;
-
 // body(first, count)
 template <typename F> void in_stretches(int64_t elements, F body) {
   for (int64_t first = 0; first < elements; first += kStretch) body(first, std::min(kStretch, elements - first));

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace icrl {
 namespace {
 
@@ -22,19 +24,23 @@ void put(const Tensor& to, const Tensor& from) {
 
 }  // namespace
 
+// torch rounds pinned memory up to a power of two, of a tensor in one piece up to twice what it needs.
 State::State(int64_t elements, const StateOptions& o)
-    : device_(o.wide.device()), on_host_(o.on_host), coder_(o.coder) {
-  if (coder_) codes_ = zero_codes(o.code, elements, kept_at(o));
-  else wide_ = at::zeros({elements}, kept_at(o));
+    : device_(o.wide.device()), on_host_(o.on_host), coder_(o.coder), piece_(o.on_host ? kStretch : elements) {
+  for (int64_t first = 0; first < elements; first += piece_) {
+    const int64_t count = std::min(piece_, elements - first);
+    if (coder_) codes_.push_back(zero_codes(o.code, count, kept_at(o)));
+    else wide_.push_back(at::zeros({count}, kept_at(o)));
+  }
 }
 
 Codes State::blocks(int64_t first, int64_t count) const {
-  return codes_.slice(first / kCodeBlock, (count + kCodeBlock - 1) / kCodeBlock);
+  return codes_[first / piece_].slice(first % piece_ / kCodeBlock, (count + kCodeBlock - 1) / kCodeBlock);
 }
 
 Tensor State::load(int64_t first, int64_t count) const {
   if (!coder_) {
-    const Tensor part = wide_.narrow(0, first, count);
+    const Tensor part = values(first, count);
     return on_host_ ? to_device(part, device_) : part;
   }
   const Codes part = blocks(first, count);
@@ -43,13 +49,13 @@ Tensor State::load(int64_t first, int64_t count) const {
                         count);
 }
 
-void State::store(int64_t first, const Tensor& values, const Tensor& uniforms) {
+void State::store(int64_t first, const Tensor& changed, const Tensor& uniforms) {
   if (!coder_) {
-    const Tensor part = wide_.narrow(0, first, values.numel());
-    if (part.const_data_ptr() != values.const_data_ptr()) put(part, values);
+    const Tensor part = values(first, changed.numel());
+    if (part.const_data_ptr() != changed.const_data_ptr()) put(part, changed);
     return;
   }
-  const Codes from = coder_->encode(values, uniforms), to = blocks(first, values.numel());
+  const Codes from = coder_->encode(changed, uniforms), to = blocks(first, changed.numel());
   put(to.codes, from.codes), put(to.scales, from.scales), put(to.shifts, from.shifts);
 }
 

@@ -162,6 +162,21 @@ function expectSame(a: Trainer, b: Trainer): void {
   }
 }
 
+test.each([32, 8] as const)("a tensor of more than one piece in the host's memory, %d bits: the same steps to the bit", (stateBits) => {
+  using device = openCpu();
+  const open = (): Policy => openTiny(device, "f32", { layers: 1, vocab: 220_000 });
+  using policy = open();
+  using twin = open();
+  using trainer = Trainer.open(policy, { ...ADAMW, stateBits });
+  using offloaded = Trainer.open(twin, { ...ADAMW, stateBits, offload: true });
+  expect(policy.numel(HEAD)).toBeGreaterThan(2 ** 22);
+  for (let step = 0; step < 2; step++) [trainer, offloaded].forEach((each) => oneStep(each, step));
+  for (const which of WHICH) {
+    const [here, there] = [trainer, offloaded].map((each) => Buffer.from(each.readTensor(which, HEAD).buffer));
+    expect(here!.equals(there!), which).toBe(true);
+  }
+}, 20_000);
+
 describe.each(KINDS)("%s", (_, dtype, change) => {
   const open = (policy: Policy, more: Partial<TrainerConfig> = {}): Trainer =>
     Trainer.open(policy, { ...ADAMW, ...change, ...more });
