@@ -39,8 +39,12 @@ void rotate_and_write(icrl_cache& cache, size_t layer, const Tensor& qkv, const 
     cuda::rope_cache(qkv, p.config.heads, w.q_norm, w.k_norm, eps, table, b.positions, b.slots, slotted.keys, slotted.values);
     return;
   }
-  rope(h.q, h.q, w.q_norm, eps, buffers.rstd_of(p.config.heads), table, b.positions);
-  rope(h.k, h.k, w.k_norm, eps, buffers.rstd_of(p.config.kv_heads), table, b.positions);
+  if (w.q_norm.defined()) {
+    rope(h.q, h.q, w.q_norm, eps, buffers.rstd_of(p.config.heads), table, b.positions);
+    rope(h.k, h.k, w.k_norm, eps, buffers.rstd_of(p.config.kv_heads), table, b.positions);
+  } else {
+    rope(h.qk, h.qk, {}, eps, {}, table, b.positions);
+  }
   if (p.in_parts) slotted_write(cache.slotted[layer], h.k, h.v, buffers.slots);
   else cache_write(cache.paged[layer], h.k, h.v, b.slots);
 }

@@ -111,7 +111,8 @@ Tensor add_and_norm(icrl_policy& p, const Tensor& residual, const Tensor& x, con
 QkvViews split_heads(const icrl_policy& p, const Tensor& qkv) {
   const int64_t rows = qkv.size(0), dim = p.config.head_dim, q = p.q_width(), kv = p.kv_width();
   return {qkv.narrow(1, 0, q).view({rows, p.config.heads, dim}), qkv.narrow(1, q, kv).view({rows, p.config.kv_heads, dim}),
-          qkv.narrow(1, q + kv, kv).view({rows, p.config.kv_heads, dim})};
+          qkv.narrow(1, q + kv, kv).view({rows, p.config.kv_heads, dim}),
+          qkv.narrow(1, 0, q + kv).view({rows, p.config.heads + p.config.kv_heads, dim})};
 }
 
 namespace {

@@ -64,6 +64,7 @@ void decoder_backward(icrl_policy& policy, const Batch& batch, Tape& tape, Tenso
 // The pieces of a layer that the cache's forward shares.
 struct QkvViews {
   Tensor q, k, v;  // [T, H, D], [T, K, D], [T, K, D]
+  Tensor qk;       // [T, H + K, D]
 };
 QkvViews split_heads(const icrl_policy& policy, const Tensor& qkv);
 Tensor project(icrl_policy& p, const Tensor& x, const Tensor& weight, const Tensor& bias = {});
