@@ -125,6 +125,7 @@ Tensor cache_hidden(icrl_cache& cache, const CacheBatch& b) {
   p.rope(b.max_position + 1);  // grown here, read there
   std::vector<Tensor> parts(shares);
   at::parallel_for(0, shares, 1, [&](int64_t begin, int64_t end) {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;  // guard's is its own thread's
     for (int64_t i = begin; i < end; i++) parts[i] = forward(cache, slice(b, cuts[i], cuts[i + 1]));
   });
   return at::cat(parts);

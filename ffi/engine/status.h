@@ -1,5 +1,6 @@
 // How a C++ failure becomes a status of the C API. Nothing may escape into the caller: an exception kills Bun.
 #pragma once
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/util/Exception.h>
 
 #include <cstdint>
@@ -30,8 +31,10 @@ inline int32_t failure(const std::string& what) {
   return of_device ? ICRL_STATUS_DEVICE : ICRL_STATUS_INTERNAL;
 }
 
+// Nothing here is differentiated by torch, so no operation asks its autograd on the way: a good part of what a launch costs the host.
 template <typename F> int32_t guard(F body) noexcept {
   try {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
     body();
     return ICRL_STATUS_OK;
   } catch (const InvalidArgument& e) {
