@@ -3,8 +3,7 @@
 // only shows that everything runs.
 
 import type { PolicyConfig } from "../ffi/policy.ts";
-import { publishedConfig } from "../src/model/published.ts";
-import { rotary } from "../src/model/rope.ts";
+import { configOf, publishedConfig, type Sizes } from "../src/model/published.ts";
 
 const PUBLISHED = {
   "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B",
@@ -13,39 +12,17 @@ const PUBLISHED = {
   "qwen2.5-14b": "Qwen/Qwen2.5-14B",
 } as const;
 
-/** Of our own: hidden, layers, heads, kv heads, head_dim, ffn, vocab. */
+/** Of our own. */
 const SIZES = {
-  nano: [128, 4, 4, 2, 32, 384, 1024],
-  "tiny-qwen2.5": [64, 2, 4, 2, 16, 128, 512],
-} as const;
+  nano: [128, 4, 4, 2, 32, 384, 1024, true],
+  "tiny-qwen2.5": [64, 2, 4, 2, 16, 128, 512, true],
+} as const satisfies Readonly<Record<string, Sizes>>;
 export type ShapeName = keyof typeof SIZES | keyof typeof PUBLISHED;
 
 /** nano is of the Qwen3 family, the others of Qwen2.5's. */
 export function shapeOf(name: ShapeName): PolicyConfig {
-  return name === "nano" || name === "tiny-qwen2.5"
-    ? ownShape(name)
-    : publishedConfig(PUBLISHED[name])!;
-}
-
-function ownShape(name: keyof typeof SIZES): PolicyConfig {
-  const [hidden, layers, heads, kvHeads, headDim, ffn, vocab] = SIZES[name];
-  const qwen3 = name === "nano";
-  const { invFreq } = rotary({ type: "default", theta: ropeTheta(name) }, headDim);
-  return {
-    hidden,
-    layers,
-    heads,
-    kvHeads,
-    headDim,
-    ffn,
-    vocab,
-    qkvBias: !qwen3,
-    qkNorm: qwen3,
-    tied: true,
-    rmsEps: 1e-6,
-    ropeAttentionScale: 1,
-    invFreq,
-  };
+  if (name !== "nano" && name !== "tiny-qwen2.5") return publishedConfig(PUBLISHED[name])!;
+  return configOf(SIZES[name], name === "nano" ? "qwen3" : "qwen2", ropeTheta(name));
 }
 
 export const ropeTheta = (name: ShapeName): number => (name === "nano" ? 1e4 : 1e6);

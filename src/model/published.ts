@@ -5,7 +5,7 @@ import type { PolicyConfig } from "../../ffi/policy.ts";
 import { rotary } from "./rope.ts";
 
 /** Hidden, layers, heads, kv heads, head_dim, ffn, vocab; whether the LM head is the embedding. */
-type Sizes = readonly [number, number, number, number, number, number, number, boolean];
+export type Sizes = readonly [number, number, number, number, number, number, number, boolean];
 const PUBLISHED: Readonly<Record<string, Sizes>> = {
   "Qwen/Qwen2.5-0.5B": [896, 24, 14, 2, 64, 4864, 151936, true],
   "Qwen/Qwen2.5-1.5B": [1536, 28, 12, 2, 128, 8960, 151936, true],
@@ -26,8 +26,12 @@ export const PUBLISHED_MODELS = Object.keys(PUBLISHED);
 export function publishedConfig(model: string): PolicyConfig | undefined {
   const sizes = PUBLISHED[model.replace(/-(Instruct|Base)$/, "")];
   if (sizes === undefined) return undefined;
+  return configOf(sizes, model.startsWith("Qwen/Qwen3") ? "qwen3" : "qwen2", THETA);
+}
+
+/** With the switches of a family: Qwen3 normalises the heads of q and k, Qwen2 has a bias there. */
+export function configOf(sizes: Sizes, family: "qwen2" | "qwen3", theta: number): PolicyConfig {
   const [hidden, layers, heads, kvHeads, headDim, ffn, vocab, tied] = sizes;
-  const qwen3 = model.startsWith("Qwen/Qwen3");
   return {
     hidden,
     layers,
@@ -36,11 +40,11 @@ export function publishedConfig(model: string): PolicyConfig | undefined {
     headDim,
     ffn,
     vocab,
-    qkvBias: !qwen3,
-    qkNorm: qwen3,
+    qkvBias: family === "qwen2",
+    qkNorm: family === "qwen3",
     tied,
     rmsEps: 1e-6,
     ropeAttentionScale: 1,
-    invFreq: rotary({ type: "default", theta: THETA }, headDim).invFreq,
+    invFreq: rotary({ type: "default", theta }, headDim).invFreq,
   };
 }

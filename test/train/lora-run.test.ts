@@ -8,10 +8,9 @@ import { join } from "node:path";
 import { counters, setThreads } from "../../ffi/native.ts";
 import { UserError } from "../../src/config/errors.ts";
 import { RunFolder } from "../../src/run/directory.ts";
-import { observeAll, type RunEnd } from "../../src/run/observer.ts";
-import { TrainingLoop } from "../../src/train/loop.ts";
-import { openRun, type RunRequest } from "../../src/train/open-run.ts";
+import type { RunRequest } from "../../src/train/open-run.ts";
 import { tinyRecipe, writeTinyModel } from "../helpers/tiny-model.ts";
+import { wholeRun } from "../helpers/whole-run.ts";
 
 setDefaultTimeout(120_000);
 
@@ -23,23 +22,6 @@ beforeAll(() => {
   model = writeTinyModel(folder);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const nothing: RunRequest = {
-  stages: undefined,
-  recipe: undefined,
-  overrides: [],
-  seed: undefined,
-  run: undefined,
-};
-
-async function run(request: Partial<RunRequest>, stopAfter = Infinity): Promise<RunEnd> {
-  await using opened = await openRun({ ...nothing, ...request }, "nano");
-  let steps = 0;
-  const observer = observeAll([{ onStep: () => void steps++ }]);
-  const shouldStop = (): boolean => steps >= stopAfter;
-  const loop = new TrainingLoop({ ...opened, observer, shouldStop }, opened.checkpoint);
-  return await loop.run(opened.range);
-}
 
 const path = (name: string): string => join(folder, name);
 const file = (name: string, ...rest: string[]): Buffer =>
@@ -70,7 +52,7 @@ for (const [index, [name, objective, carry, moves]] of KINDS.entries()) {
       const lora = `lora: { rank: 3, alpha: 6 }, ${objective}`;
       const text = tinyRecipe(model, `carry: ${carry}`).replace("train: {", `train: { ${lora}`);
       writeFileSync(recipe, text.replace(`${lora} learning`, `${lora}${objective ? "," : ""} learning`));
-      await run({ recipe, run: path(whole) });
+      await wholeRun({ recipe, run: path(whole) });
     });
 
     const expectSame = (other: string): void => {
@@ -88,15 +70,15 @@ for (const [index, [name, objective, carry, moves]] of KINDS.entries()) {
     });
     test("are the same in two commands, bit for bit", async () => {
       const other = `split${index}`;
-      await run({ recipe, run: path(other), stages: "stage1" });
-      await run({ run: path(other), stages: "stage2" });
+      await wholeRun({ recipe, run: path(other), stages: "stage1" });
+      await wholeRun({ run: path(other), stages: "stage2" });
       expectSame(other);
     });
     for (const steps of [1, 3]) {
       test(`are the same when stopped after step ${steps} and gone on with, bit for bit`, async () => {
         const other = `stopped${index}-${steps}`;
-        expect((await run({ recipe, run: path(other) }, steps)).outcome).toBe("interrupted");
-        await run({ run: path(other) });
+        expect((await wholeRun({ recipe, run: path(other) }, steps)).outcome).toBe("interrupted");
+        await wholeRun({ run: path(other) });
         expectSame(other);
       });
     }
@@ -111,12 +93,12 @@ for (const [index, [name, objective, carry, moves]] of KINDS.entries()) {
 test("a rank that is not low and a rank that changes within a stage are refused in a line", async () => {
   const lines: string[] = [];
   const attempt = (request: Partial<RunRequest>): Promise<unknown> =>
-    run(request).catch((error: UserError) => lines.push(error.describe()));
+    wholeRun(request).catch((error: UserError) => lines.push(error.describe()));
   const recipe = path("lora3.yaml");
   await attempt({ recipe, run: path("high"), overrides: ["train.lora.rank=32"] });
   expect(lines.pop()).toContain("train.lora.rank 32 is not low: the model's hidden size is 32");
   expect(existsSync(path("high"))).toBe(false);
-  await run({ recipe, run: path("changed") }, 1);
+  await wholeRun({ recipe, run: path("changed") }, 1);
   await attempt({ run: path("changed"), overrides: ["train.lora.rank=4"] });
   expect(lines.pop()).toContain("train.lora can change where fresh adapters begin only");
   expect(losses("changed")).toHaveLength(1);
@@ -124,10 +106,10 @@ test("a rank that is not low and a rank that changes within a stage are refused 
 
 test("adapters on another base than their own are refused in a line, and nothing is trained", async () => {
   const other = "replaced";
-  await run({ recipe: path("lora3.yaml"), run: path(other) }, 3);
+  await wholeRun({ recipe: path("lora3.yaml"), run: path(other) }, 3);
   const anchor = join(path(other), "checkpoints", "stage1", "model.safetensors");
   copyFileSync(join(model, "model.safetensors"), anchor);
-  const error = await run({ run: path(other) }).catch((cause: unknown) => cause);
+  const error = await wholeRun({ run: path(other) }).catch((cause: unknown) => cause);
   expect(error).toBeInstanceOf(UserError);
   expect((error as UserError).describe()).toContain("its adapters and their base do not give");
   expect(losses(other)).toHaveLength(3);

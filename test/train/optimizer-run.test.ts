@@ -6,10 +6,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setThreads } from "../../ffi/native.ts";
-import { observeAll, type RunEnd } from "../../src/run/observer.ts";
-import { TrainingLoop } from "../../src/train/loop.ts";
-import { openRun, type RunRequest } from "../../src/train/open-run.ts";
 import { tinyRecipe, writeTinyModel } from "../helpers/tiny-model.ts";
+import { wholeRun } from "../helpers/whole-run.ts";
 
 setDefaultTimeout(120_000);
 
@@ -22,32 +20,15 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const nothing: RunRequest = {
-  stages: undefined,
-  recipe: undefined,
-  overrides: [],
-  seed: undefined,
-  run: undefined,
-};
-
-async function run(request: Partial<RunRequest>, stopAfter = Infinity): Promise<RunEnd> {
-  await using opened = await openRun({ ...nothing, ...request }, "nano");
-  let steps = 0;
-  const observer = observeAll([{ onStep: () => void steps++ }]);
-  const shouldStop = (): boolean => steps >= stopAfter;
-  const loop = new TrainingLoop({ ...opened, observer, shouldStop }, opened.checkpoint);
-  return await loop.run(opened.range);
-}
-
 test.each([true, false])("stopped after step 3 and gone on with, bit for bit; moments carried: %p", async (carried) => {
   const recipe = join(folder, `${carried}.yaml`);
   const text = tinyRecipe(model, `carry: { optimizer: ${carried} }`);
   writeFileSync(recipe, text.replace("train: {", "train: { optimizer: { state_bits: 8 },"));
   const whole = join(folder, `whole-${carried}`);
   const stopped = join(folder, `stopped-${carried}`);
-  await run({ recipe, run: whole });
-  expect((await run({ recipe, run: stopped }, 3)).outcome).toBe("interrupted");
-  await run({ run: stopped });
+  await wholeRun({ recipe, run: whole });
+  expect((await wholeRun({ recipe, run: stopped }, 3)).outcome).toBe("interrupted");
+  await wholeRun({ run: stopped });
   for (const each of ["model.safetensors", "optimizer.safetensors"]) {
     const [one, other] = [whole, stopped].map((path) =>
       readFileSync(join(path, "checkpoints", "stage2", each)),

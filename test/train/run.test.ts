@@ -6,10 +6,9 @@ import { counters, setThreads } from "../../ffi/native.ts";
 import { UserError } from "../../src/config/errors.ts";
 import { RunFolder } from "../../src/run/directory.ts";
 import type { StepMetrics } from "../../src/run/metrics.ts";
-import { observeAll, type RunEnd } from "../../src/run/observer.ts";
-import { TrainingLoop } from "../../src/train/loop.ts";
-import { openRun, type RunRequest } from "../../src/train/open-run.ts";
+import type { RunRequest } from "../../src/train/open-run.ts";
 import { tinyRecipe, writeTinyModel } from "../helpers/tiny-model.ts";
+import { wholeRun } from "../helpers/whole-run.ts";
 
 setDefaultTimeout(120_000);
 
@@ -28,24 +27,6 @@ function recipeFile(name: string, change = ""): string {
   return path;
 }
 
-const nothing: RunRequest = {
-  stages: undefined,
-  recipe: undefined,
-  overrides: [],
-  seed: undefined,
-  run: undefined,
-};
-
-/** `stopAfter`: the number of steps after which an end is asked for. */
-async function run(request: Partial<RunRequest>, stopAfter = Infinity): Promise<RunEnd> {
-  await using opened = await openRun({ ...nothing, ...request }, "nano");
-  let steps = 0;
-  const observer = observeAll([{ onStep: () => void steps++ }]);
-  const shouldStop = (): boolean => steps >= stopAfter;
-  const loop = new TrainingLoop({ ...opened, observer, shouldStop }, opened.checkpoint);
-  return await loop.run(opened.range);
-}
-
 function recorded(path: string): { steps: StepMetrics[]; evaluations: string[]; names: string[] } {
   const runFolder = new RunFolder(path);
   using reader = runFolder.openReader();
@@ -58,7 +39,7 @@ describe("a whole run of two stages", () => {
   let path: string;
   beforeAll(async () => {
     path = join(folder, "whole");
-    await run({ recipe: recipeFile("whole"), run: path });
+    await wholeRun({ recipe: recipeFile("whole"), run: path });
   });
 
   test("takes the steps of its stages and trains in them", () => {
@@ -98,24 +79,24 @@ describe("a whole run of two stages", () => {
     expect([devices, policies, caches, trainers]).toEqual([0, 0, 0, 0]);
   });
   test("has the same losses again for its seed, and others for another", async () => {
-    await run({ recipe: recipeFile("again"), run: join(folder, "again") });
+    await wholeRun({ recipe: recipeFile("again"), run: join(folder, "again") });
     expect(losses(join(folder, "again"))).toEqual(losses(path));
-    await run({ recipe: recipeFile("other"), run: join(folder, "other"), seed: 2 });
+    await wholeRun({ recipe: recipeFile("other"), run: join(folder, "other"), seed: 2 });
     expect(losses(join(folder, "other"))).not.toEqual(losses(path));
   });
   test("is the same in two commands", async () => {
     const split = join(folder, "split");
-    await run({ recipe: recipeFile("split"), run: split, stages: "stage1" });
-    await run({ run: split, stages: "stage2" });
+    await wholeRun({ recipe: recipeFile("split"), run: split, stages: "stage1" });
+    await wholeRun({ run: split, stages: "stage2" });
     expect(losses(split)).toEqual(losses(path));
     expect(recorded(split).evaluations).toEqual(recorded(path).evaluations);
   });
   test("is the same when it was stopped within a stage and went on", async () => {
     const stopped = join(folder, "stopped");
-    const end = await run({ recipe: recipeFile("stopped"), run: stopped }, 1);
+    const end = await wholeRun({ recipe: recipeFile("stopped"), run: stopped }, 1);
     expect(end.outcome).toBe("interrupted");
     expect(recorded(stopped).names).toEqual(["stage1-step1"]);
-    await run({ run: stopped });
+    await wholeRun({ run: stopped });
     expect(losses(stopped)).toEqual(losses(path));
   });
 });
@@ -123,7 +104,7 @@ describe("a whole run of two stages", () => {
 describe("what is refused", () => {
   async function refusal(request: Partial<RunRequest>): Promise<string> {
     try {
-      await run(request);
+      await wholeRun(request);
     } catch (error) {
       if (error instanceof UserError) return error.describe();
       throw error;
@@ -139,7 +120,7 @@ describe("what is refused", () => {
   });
   test("a stage that is finished, and another recipe or seed for a run that exists", async () => {
     const path = join(folder, "twice");
-    await run({ recipe: recipeFile("twice"), run: path, stages: "stage1" });
+    await wholeRun({ recipe: recipeFile("twice"), run: path, stages: "stage1" });
     expect(await refusal({ run: path, stages: "stage1" })).toContain("go on with stage2");
     expect(await refusal({ run: path, recipe: "nano" })).toContain("its own recipe and seed");
     expect(await refusal({ run: path, seed: 2 })).toContain("its own recipe and seed");
@@ -169,13 +150,13 @@ stages:
 
   test("lengthens the stage before to its bound, then ends the run; lowered, it lets it in", async () => {
     const path = join(folder, "gated");
-    const stopped = run({ recipe: gated(), run: path });
+    const stopped = wholeRun({ recipe: gated(), run: path });
     expect(stopped).rejects.toThrow("stage2 is not entered: EM without demonstrations is 0.000");
     await stopped.catch(() => undefined);
     expect(recorded(path).steps.map(({ stage }) => stage)).toEqual(["stage1", "stage1", "stage1"]);
     expect(recorded(path).names).toEqual(["stage1"]);
     const overrides = ["stages.1.gate.zero_shot_em=0"];
-    expect((await run({ run: path, overrides })).outcome).toBe("finished");
+    expect((await wholeRun({ run: path, overrides })).outcome).toBe("finished");
     expect(recorded(path).steps.at(-1)?.stage).toBe("stage2");
   });
 });
