@@ -27,8 +27,19 @@ function tapeBytes(shape: EngineShape): number {
   return e * (qkv + (q + kv) + q + 2 * ffn) + w * (2 * hidden + statistics);
 }
 
+/** What attention needs besides input and output. */
+const attentionBytes = (shape: EngineShape, T: number, backward: boolean): number =>
+  shape.device === "cuda" ? partsBytes(shape, T, backward) : blocksBytes(shape, T, backward);
+
+/**
+ * Attention in parts by libtorch's flash attention: rows gathered for a group of parts, their
+ * results and the merge; in the backward dQ in fp32 and dK, dV of every head. Never measured.
+ */
+const partsBytes = (shape: EngineShape, T: number, backward: boolean): number =>
+  T * widths(shape).q * (backward ? 18 : 12);
+
 /** Keys and values in the order that attention reads, and what its threads need. */
-function attentionBytes(shape: EngineShape, T: number, backward: boolean): number {
+function blocksBytes(shape: EngineShape, T: number, backward: boolean): number {
   const { kvHeads, heads, headDim } = shape.config;
   const { e, kv } = widths(shape);
   const group = heads / kvHeads;
