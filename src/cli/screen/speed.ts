@@ -22,12 +22,14 @@ const TITLES = ["by stage", "a step", "decode tok/s", "batch", "update tok/s", "
 function rowOf(steps: readonly StepMetrics[]): string[] {
   const middle = (of: (step: StepMetrics) => number): number => median(steps.map(of));
   const { stage, numRollouts } = steps[0]!;
+  const updates = steps.map(({ update }) => update).filter(({ tokens }) => tokens > 0);
   return [
     stage,
     `${middle(({ seconds }) => seconds).toFixed(2)} s`,
     count(middle(({ decode }) => decode.tokensPerSecond)),
     `${middle(({ decodeOccupancy }) => decodeOccupancy).toFixed(0)} of ${numRollouts}`,
-    count(middle(({ update }) => update.tokensPerSecond)),
+    // A step whose groups agree updates nothing.
+    updates.length > 0 ? count(median(updates.map((each) => each.tokensPerSecond))) : "-",
     `${middle(({ trieRatio }) => trieRatio).toFixed(1)}x`,
     bytesText(Math.max(...steps.map(({ memory }) => memory.usedBytes))),
   ];

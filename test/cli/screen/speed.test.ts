@@ -22,6 +22,14 @@ test("each stage has a row of medians, and the most memory of its steps", () => 
   ]);
 });
 
+test("steps that update nothing do not count as slow updates", () => {
+  const none = { tokens: 0, seconds: 0, tokensPerSecond: 0 };
+  const updating = speedLines([stepMetrics(1), stepMetrics(2, { update: none })], plainStyle);
+  expect(updating[1]).toContain("2.0k  3.1x");
+  const [, row] = speedLines([stepMetrics(1, { update: none })], plainStyle);
+  expect(row).toContain("-  3.1x");
+});
+
 test("a run without steps has no speed", () => {
   expect(speedLines([], plainStyle)).toEqual([]);
 });
