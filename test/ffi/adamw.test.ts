@@ -7,7 +7,8 @@ import { Trainer } from "../../ffi/trainer.ts";
 import { loadPolicy } from "../../src/model/weights.ts";
 import golden from "../golden/adamw.json" with { type: "json" };
 import { openCpu, openTiny, randomIds, relativeError, rowsBatch } from "../helpers/engine.ts";
-import { digest, goldenPath, type TensorDigest } from "../helpers/folders.ts";
+import { digest, goldenPath } from "../helpers/folders.ts";
+import { goldenSteps, near } from "../helpers/golden-steps.ts";
 
 const BOUNDS: readonly [Dtype, number][] = [
   ["f64", 1e-12],
@@ -19,7 +20,7 @@ for (const [dtype, bound] of BOUNDS) {
     using device = openCpu();
     using policy = loadPolicy(device, goldenPath("qwen3-tied"), dtype);
     using trainer = Trainer.open(policy, golden.settings);
-    const { losses, norms } = train(trainer);
+    const { losses, norms } = goldenSteps(trainer, golden);
     expect(trainer.steps).toBe(20);
     expect(relativeError(losses, golden.losses)).toBeLessThan(bound);
     expect(relativeError(norms, golden.gradNorms)).toBeLessThan(bound);
@@ -39,24 +40,6 @@ for (const [dtype, bound] of BOUNDS) {
       );
     }
   });
-}
-
-function train(trainer: Trainer): { losses: number[]; norms: number[] } {
-  const losses: number[] = [];
-  const norms: number[] = [];
-  golden.learningRates.forEach((learningRate, step) => {
-    const batch = rowsBatch(golden.batches[step % golden.batches.length]!);
-    const { logprobs_N } = trainer.logprobs(batch, { temperature: 1 });
-    losses.push(-logprobs_N.reduce((sum, value) => sum + value, 0) / logprobs_N.length);
-    trainer.backward(new Float64Array(logprobs_N.length).fill(-1 / logprobs_N.length));
-    norms.push(trainer.step({ learningRate, maxGradNorm: golden.settings.maxGradNorm }).gradNorm);
-  });
-  return { losses, norms };
-}
-
-function near(actual: TensorDigest, expected: TensorDigest, bound: number, name: string): void {
-  expect(Math.abs(actual.norm / expected.norm - 1), name).toBeLessThan(bound);
-  expect(Math.abs(actual.dot - expected.dot) / expected.norm, name).toBeLessThan(bound * 10);
 }
 
 const SETTINGS = { beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.05 };

@@ -6,8 +6,9 @@ import type { Dtype } from "../../ffi/policy.ts";
 import { Trainer } from "../../ffi/trainer.ts";
 import { loadPolicy } from "../../src/model/weights.ts";
 import golden from "../golden/lora.json" with { type: "json" };
-import { openCpu, relativeError, rowsBatch } from "../helpers/engine.ts";
-import { digest, goldenPath, type TensorDigest } from "../helpers/folders.ts";
+import { openCpu, relativeError } from "../helpers/engine.ts";
+import { digest, goldenPath } from "../helpers/folders.ts";
+import { goldenSteps, near } from "../helpers/golden-steps.ts";
 
 const lora = { ...golden.lora, targets: LORA_TARGETS };
 const BOUNDS: readonly [Dtype, number][] = [
@@ -33,7 +34,7 @@ for (const [dtype, bound] of BOUNDS) {
     using policy = loadPolicy(device, goldenPath("qwen3-tied"), dtype);
     using trainer = Trainer.open(policy, { ...golden.settings, lora }, base);
     writeStart(trainer);
-    const { losses, norms } = train(trainer);
+    const { losses, norms } = goldenSteps(trainer, golden);
     expect(relativeError(losses, golden.losses)).toBeLessThan(bound);
     expect(relativeError(norms, golden.gradNorms)).toBeLessThan(bound);
     expect(Object.keys(golden.adapters).toSorted()).toEqual(
@@ -52,22 +53,4 @@ for (const [dtype, bound] of BOUNDS) {
     for (const [name, each] of Object.entries(golden.merged))
       near(digest(policy.readF64(name)), each, bound, name);
   });
-}
-
-function train(trainer: Trainer): { losses: number[]; norms: number[] } {
-  const losses: number[] = [];
-  const norms: number[] = [];
-  golden.learningRates.forEach((learningRate, step) => {
-    const batch = rowsBatch(golden.batches[step % golden.batches.length]!);
-    const { logprobs_N } = trainer.logprobs(batch, { temperature: 1 });
-    losses.push(-logprobs_N.reduce((sum, value) => sum + value, 0) / logprobs_N.length);
-    trainer.backward(new Float64Array(logprobs_N.length).fill(-1 / logprobs_N.length));
-    norms.push(trainer.step({ learningRate, maxGradNorm: golden.settings.maxGradNorm }).gradNorm);
-  });
-  return { losses, norms };
-}
-
-function near(actual: TensorDigest, expected: TensorDigest, bound: number, name: string): void {
-  expect(Math.abs(actual.norm / expected.norm - 1), name).toBeLessThan(bound);
-  expect(Math.abs(actual.dot - expected.dot) / expected.norm, name).toBeLessThan(bound * 10);
 }
